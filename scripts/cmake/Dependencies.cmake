@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+# Every library Tessera links, found once. README.md names each with its reason.
+find_package(Threads REQUIRED)
+find_package(OpenMP REQUIRED COMPONENTS CXX)
+find_package(MPI REQUIRED COMPONENTS C)
+find_package(Boost 1.74 REQUIRED COMPONENTS program_options)
+find_package(nlohmann_json 3.11 REQUIRED)
+find_package(fmt 9 REQUIRED)
+find_package(PkgConfig REQUIRED)
+
+# A header and a library without a CMake package of their own, as one target.
+function(tessera_plain_library NAME HEADER)
+  cmake_parse_arguments(ARG "" "" "NAMES;HINT_INCLUDE" ${ARGN})
+  find_path(${NAME}_INCLUDE ${HEADER} PATH_SUFFIXES ${ARG_HINT_INCLUDE} REQUIRED)
+  find_library(${NAME}_LIBRARY NAMES ${ARG_NAMES} REQUIRED)
+  add_library(${NAME} INTERFACE)
+  target_include_directories(${NAME} SYSTEM INTERFACE "${${NAME}_INCLUDE}")
+  target_link_libraries(${NAME} INTERFACE "${${NAME}_LIBRARY}")
+endfunction()
+
+tessera_plain_library(external_dnnl dnnl.h NAMES dnnl)
+tessera_plain_library(external_xxhash xxhash.h NAMES xxhash)
+tessera_plain_library(external_pcre2 pcre2.h NAMES pcre2-8)
+# The serial library on purpose: ranks write tensor bytes with pwrite at offsets that HDF5 hands out (io/checkpoint).
+set(HDF5_PREFER_PARALLEL OFF)
+find_package(HDF5 1.10 REQUIRED COMPONENTS C)
+add_library(external_hdf5 INTERFACE)
+target_include_directories(external_hdf5 SYSTEM INTERFACE ${HDF5_C_INCLUDE_DIRS})
+target_link_libraries(external_hdf5 INTERFACE ${HDF5_C_LIBRARIES})
