@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// Operations on whole buffers.
+#include "tensor/cpu/kernels/kernels_isa.hpp"
+
+namespace tessera::tensor::cpu::TESSERA_ISA {
+
+void block_sums(bool squares, std::int64_t size, const float* x, double* partials, int threads) {
+  const std::int64_t num_blocks = (size + sum_block - 1) / sum_block;
+#pragma omp parallel for schedule(static) num_threads(threads)
+  for (std::int64_t block = 0; block < num_blocks; ++block) {
+    const std::int64_t last = least(size, (block + 1) * sum_block);
+    double sum = 0.0;
+    if (squares) {
+#pragma omp simd reduction(+ : sum)
+      for (std::int64_t i = block * sum_block; i < last; ++i)
+        sum += static_cast<double>(x[i]) * static_cast<double>(x[i]);
+    } else {
+#pragma omp simd reduction(+ : sum)
+      for (std::int64_t i = block * sum_block; i < last; ++i) sum += static_cast<double>(x[i]);
+    }
+    partials[block] = sum;
+  }
+}
+
+std::int64_t count_nonfinite(std::int64_t size, const float* x, int threads) {
+  std::int64_t count = 0;
+#pragma omp parallel for simd schedule(simd : static) reduction(+ : count) num_threads(threads)
+  for (std::int64_t i = 0; i < size; ++i)
+    count += (__builtin_bit_cast(std::uint32_t, x[i]) & 0x7f800000u) == 0x7f800000u;
+  return count;
+}
+
+void scale(std::int64_t size, float factor, float* x, int threads) {
+#pragma omp parallel for simd schedule(simd : static) num_threads(threads)
+  for (std::int64_t i = 0; i < size; ++i) x[i] *= factor;
+}
+
+/// Comparisons are written so that NaN stays NaN: the non-finite policy must see it.
+void clamp(std::int64_t size, float limit, float* x, int threads) {
+#pragma omp parallel for simd schedule(simd : static) num_threads(threads)
+  for (std::int64_t i = 0; i < size; ++i) {
+    const float low = x[i] < -limit ? -limit : x[i];
+    x[i] = low > limit ? limit : low;
+  }
+}
+
+void fill_zero(std::int64_t size, float* x, int threads) {
+#pragma omp parallel for simd schedule(simd : static) num_threads(threads)
+  for (std::int64_t i = 0; i < size; ++i) x[i] = 0.0f;
+}
+
+void add(std::int64_t size, const float* first, const float* second, float* target, int threads) {
+#pragma omp parallel for simd schedule(simd : static) num_threads(threads)
+  for (std::int64_t i = 0; i < size; ++i) target[i] = first[i] + second[i];
+}
+
+void adamw(const AdamwArgs& args, std::int64_t size, float* w, const float* gradient, float* m, float* v, int threads) {
+  const float beta1 = args.beta1, beta2 = args.beta2, lr = args.lr, decay = args.weight_decay, eps = args.epsilon;
+  const float inverse1 = 1.0f / args.correction1, inverse2 = 1.0f / args.correction2;
+#pragma omp parallel for simd schedule(simd : static) num_threads(threads)
+  for (std::int64_t i = 0; i < size; ++i) {
+    const float g = gradient[i] * args.gradient_scale;
+    m[i] = beta1 * m[i] + (1.0f - beta1) * g;
+    v[i] = beta2 * v[i] + (1.0f - beta2) * g * g;
+    w[i] -= lr * (m[i] * inverse1 / (__builtin_sqrtf(v[i] * inverse2) + eps) + decay * w[i]);
+  }
+}
+
+}  // namespace tessera::tensor::cpu::TESSERA_ISA

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tensor/cpu/kernels/kernels_isa.hpp"
+
+namespace tessera::tensor::cpu::TESSERA_ISA {
+namespace {
+
+/// Rows whose target is negative take no part: no loss, no gradient.
+TESSERA_INLINE void ignore_row(const CrossEntropyArgs& args, std::int64_t row) {
+  args.loss[row] = 0.0f;
+  if (!args.backward) return;
+  for (std::int64_t i = 0; i < args.vocab; ++i) args.logits[row * args.vocab + i] = 0.0f;
+}
+
+}  // namespace
+
+void cross_entropy(const CrossEntropyArgs& args, int threads) {
+#pragma omp parallel for schedule(static) num_threads(threads)
+  for (std::int64_t row = 0; row < args.rows; ++row) {
+    const std::int32_t target = args.targets[row];
+    if (target < 0) {
+      ignore_row(args, row);
+      continue;
+    }
+    float* x = args.logits + row * args.vocab;
+    const float target_logit = x[target];
+    float largest = x[0];
+#pragma omp simd reduction(max : largest)
+    for (std::int64_t i = 0; i < args.vocab; ++i) largest = x[i] > largest ? x[i] : largest;
+    float sum = 0.0f;
+    if (args.backward) {
+#pragma omp simd reduction(+ : sum)
+      for (std::int64_t i = 0; i < args.vocab; ++i) {
+        x[i] = exp_fast(x[i] - largest);
+        sum += x[i];
+      }
+      const float factor = args.scale / sum;
+#pragma omp simd
+      for (std::int64_t i = 0; i < args.vocab; ++i) x[i] *= factor;
+      x[target] -= args.scale;
+    } else {
+#pragma omp simd reduction(+ : sum)
+      for (std::int64_t i = 0; i < args.vocab; ++i) sum += exp_fast(x[i] - largest);
+    }
+    args.loss[row] = __builtin_logf(sum) + largest - target_logit;
+  }
+}
+
+}  // namespace tessera::tensor::cpu::TESSERA_ISA

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every operation a model is made of. These functions check shapes and types once (a mismatch is an error of the
+// programmer: they throw std::logic_error naming the operation and both shapes); the backends below trust their input.
+// All are synchronous. Unless `+=` is stated an output is overwritten. Results do not depend on the number of threads.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "tensor/activation.hpp"
+#include "tensor/device.hpp"
+#include "tensor/view.hpp"
+
+namespace tessera::tensor {
+
+// ---- linear layer: y = x wᵀ + bias ----------------------------------------------------------------------------------
+
+/// y [R, O] = x [R, I] · wᵀ, w [O, I], + bias [O] (bias may be empty).
+void linear_forward(Device& device, View x, View w, View bias, View y);
+/// dx [R, I] = dy [R, O] · w [O, I].
+void linear_input_gradient(Device& device, View dy, View w, View dx);
+/// dw [O, I] += dyᵀ · x;  dbias [O] += column sums of dy (dbias may be empty).
+void linear_weight_gradient(Device& device, View dy, View x, View dw, View dbias);
+
+// ---- dropout
+// ---------------------------------------------------------------------------------------------------------
+
+/// Which elements are dropped: a pure function of (seed, site, global sample index, element index within the sample),
+/// so that the backward draws the same mask again and no layout changes it. Element e of sample s is dropped if word (e
+/// & 3) of philox4x32(key(seed), {e >> 2, site, s low, s high}) < rate * 2^32; kept ones are scaled by 1/(1-rate).
+struct Dropout {
+  float rate = 0.0f;  ///< 0: nothing is dropped and nothing is drawn
+  std::uint64_t seed = 0;
+  std::uint32_t site = 0;                    ///< layer and place in it; unique in the model
+  std::span<const std::uint64_t> samples{};  ///< [B] global sample index of each sequence; rows of x are [B, T]
+};
+
+/// dx [R, N] = mask(dropout) · dy / (1 - rate). R = B*T, element index = t * N + n. In place allowed.
+void dropout_backward(Device& device, View dy, const Dropout& dropout, View dx);
+
+// ---- embedding
+// -------------------------------------------------------------------------------------------------------
+
+/// x [R, H] = dropout(token_table [V, H][token] + position_table [C, H][position_offset + t]), tokens [B, T] i32.
+void embedding_forward(Device& device, View tokens, View token_table, View position_table, std::int64_t position_offset,
+                       const Dropout& dropout, View x);
+/// dtoken_table += , dposition_table += ; dx [R, H] is the gradient of x, before the dropout mask is applied.
+void embedding_backward(Device& device, View dx, View tokens, const Dropout& dropout, View dtoken_table,
+                        View dposition_table);
+
+// ---- residual and LayerNorm
+// ------------------------------------------------------------------------------------------
+
+/// y = gain * (x - mean) * rstd + bias, each [R, H]; mean, rstd [R] are saved for backward. rstd = 1/sqrt(var + eps).
+void layernorm_forward(Device& device, View x, View gain, View bias, float epsilon, View y, View mean, View rstd);
+/// dx [R, H] += gradient through the norm; dgain [H] +=, dbias [H] +=.
+void layernorm_backward(Device& device, View dy, View x, View gain, View mean, View rstd, View dx, View dgain,
+                        View dbias);
+/// sum [R, H] = x + dropout(branch). `sum` may be x or branch.
+void residual_forward(Device& device, View x, View branch, const Dropout& dropout, View sum);
+/// residual_forward and layernorm_forward of its sum in one pass over memory.
+void residual_layernorm_forward(Device& device, View x, View branch, const Dropout& dropout, View gain, View bias,
+                                float epsilon, View sum, View y, View mean, View rstd);
+
+// ---- activations
+// -----------------------------------------------------------------------------------------------------
+
+/// y = f(z), same shape. y may be z.
+void activation_forward(Device& device, Activation kind, View z, View y);
+/// dz = dy · f'(z). dz may be dy.
+void activation_backward(Device& device, Activation kind, View z, View dy, View dz);
+
+// ---- attention
+// -------------------------------------------------------------------------------------------------------
+
+enum class MaskKind : std::uint8_t { causal, full };
+
+/// Which keys a query sees. causal: key position <= query_offset + query index. (banded, prefix, document: later.)
+struct AttentionMask {
+  MaskKind kind = MaskKind::causal;
+  std::int64_t query_offset = 0;  ///< position of query 0 among the keys; > 0 when a key-value cache holds the past
+};
+
+/// Rows of a packed buffer: element (b, t, a, d) lies at data[b * batch_stride + t * row_stride + a * D + d].
+/// Queries, keys and values may come from one packed product [B, T, 3H], from a cache, or from an encoder.
+struct AttentionSource {
+  float* data = nullptr;
+  std::int64_t batch_stride = 0, row_stride = 0;  ///< in elements
+};
+
+struct AttentionShape {
+  std::int64_t batch = 0, heads = 0, head_dim = 0, queries = 0, keys = 0;
+};
+
+/// out (strided as given) = softmax(q kᵀ / sqrt(D), masked) with dropout on the probabilities, times v.
+/// lse [B, A, queries] receives log-sum-exp of each row (may be empty when no backward follows). Tiled with online
+/// softmax (Milakov & Gimelshein 2018; Dao et al. 2022): the matrix of scores is never stored. Dropout element index =
+/// (a * queries + q) * keys + k with queries = keys = T in training.
+void attention_forward(Device& device, const AttentionShape& shape, AttentionSource q, AttentionSource k,
+                       AttentionSource v, const AttentionMask& mask, const Dropout& dropout, AttentionSource out,
+                       View lse);
+/// dq, dk, dv = gradients (overwritten). Needs out, lse of the forward and dout.
+void attention_backward(Device& device, const AttentionShape& shape, AttentionSource q, AttentionSource k,
+                        AttentionSource v, const AttentionMask& mask, const Dropout& dropout, AttentionSource out,
+                        AttentionSource dout, View lse, AttentionSource dq, AttentionSource dk, AttentionSource dv);
+
+// ---- loss
+// ------------------------------------------------------------------------------------------------------------
+
+/// loss [R] = -log softmax(logits)[target] in nats; 0 where target < 0 (ignored). logits [R, V], targets [R] i32.
+void cross_entropy_forward(Device& device, View logits, View targets, View loss);
+/// The same, and logits are overwritten by their gradient (softmax - onehot) * scale; ignored rows become 0.
+void cross_entropy_forward_backward(Device& device, View logits, View targets, float scale, View loss);
+
+// ---- whole buffers
+// ---------------------------------------------------------------------------------------------------
+
+/// Sum of squares in double: blocks of fixed size, added in order.
+double sum_of_squares(Device& device, View x);
+/// Sum in double: blocks of fixed size, added in order.
+double sum(Device& device, View x);
+/// Number of elements that are infinite or not a number.
+std::int64_t count_nonfinite(Device& device, View x);
+/// x *= factor.
+void scale(Device& device, View x, float factor);
+/// x = min(max(x, -limit), limit).
+void clamp(Device& device, View x, float limit);
+/// x = 0.
+void fill_zero(Device& device, View x);
+/// target = first + second; target may be either.
+void add(Device& device, View first, View second, View target);
+
+/// Constants of one AdamW step (Loshchilov & Hutter 2019). Corrections are 1 - beta^t.
+struct AdamwStep {
+  float lr, beta1, beta2, epsilon, weight_decay;
+  float correction1, correction2;
+  float gradient_scale;  ///< multiplies the gradient first: global-norm clipping without another pass
+};
+/// m = b1 m + (1-b1) g; v = b2 v + (1-b2) g²; w -= lr (m/c1 / (sqrt(v/c2) + eps) + weight_decay w). All one shape.
+void adamw(Device& device, const AdamwStep& step, View w, View gradient, View m, View v);
+
+}  // namespace tessera::tensor
