@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// The typed configuration. One table (options.cpp) ties each member to its key, help text, default and rule; parser,
+// --help, validation and docs/options.md are made from it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace tessera::config {
+
+struct RunConfig {
+  std::string dir;                 // run.dir: run folder; "" where none is needed
+  std::uint64_t seed = 1337;       // run.seed
+  std::int64_t steps = 0;          // run.steps: optimizer steps of the whole run
+  std::int64_t stop_after = 0;     // run.stop_after: steps in this start; 0 = no limit
+  std::string device = "auto";     // run.device: cpu | auto
+  std::string precision = "fp32";  // run.precision: fp32
+  std::string threads = "auto";    // run.threads: number or auto (OMP_NUM_THREADS, else cores / ranks on the node)
+  std::int64_t log_interval = 10;  // run.log_interval: steps between lines on the console
+  std::int64_t eval_interval = 0;  // run.eval_interval: steps between evaluations; 0 = only at the end
+};
+
+struct ModelConfig {
+  std::int64_t layers = 12, hidden = 768, heads = 12, context = 1024;
+  std::int64_t vocab = 0;                // 0 = auto: the tokenizer's
+  std::string activation = "gelu_tanh";  // gelu_tanh | gelu | relu | silu
+  double dropout = 0.0;                  // embedding, attention and residual
+  bool tied_head = true;
+  std::int64_t head_dim() const { return hidden / heads; }
+  std::int64_t mlp() const { return 4 * hidden; }
+};
+
+struct DataConfig {
+  std::string train, valid;     // token files
+  double valid_fraction = 0.0;  // last part of `train` held out when `valid` is empty
+  std::string tokenizer;        // optional: must equal the token files' tokenizer
+};
+
+struct OptimConfig {
+  double lr = 6e-4, min_lr = 6e-5;
+  std::string lr_schedule = "cosine";
+  std::int64_t warmup = 0;  // steps
+  double beta1 = 0.9, beta2 = 0.95, epsilon = 1e-8, weight_decay = 0.1;
+  double clip_norm = 1.0;             // 0 = off
+  double clip_value = 0.0;            // 0 = off
+  std::string on_nonfinite = "stop";  // stop | skip
+  std::int64_t max_skips = 10;
+  std::int64_t batch = 0;        // sequences, global
+  std::int64_t micro_batch = 0;  // sequences; 0 = auto: batch / data ranks
+};
+
+struct ParallelConfig {
+  std::string data = "auto";             // number or auto = all ranks
+  double timeout = 600;                  // seconds
+  std::int64_t bucket_bytes = 25 << 20;  // parallel.bucket: bytes of gradient reduced together
+};
+
+struct CheckpointConfig {
+  std::int64_t interval = 0;  // steps; 0 = only at the end
+  std::int64_t keep = 2;      // newest files kept
+};
+
+struct Config {
+  RunConfig run;
+  ModelConfig model;
+  DataConfig data;
+  OptimConfig optim;
+  ParallelConfig parallel;
+  CheckpointConfig checkpoint;
+};
+
+}  // namespace tessera::config

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/nearest.hpp"
+
+#include <algorithm>
+#include <numeric>
+
+namespace tessera::config {
+namespace {
+
+std::size_t distance(const std::string& a, const std::string& b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i + 1;
+    for (std::size_t j = 0; j < b.size(); ++j) {
+      const std::size_t replaced = diagonal + (a[i] == b[j] ? 0 : 1);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({replaced, row[j] + 1, row[j + 1] + 1});
+    }
+  }
+  return row.back();
+}
+
+}  // namespace
+
+std::string nearest(const std::string& text, const std::vector<std::string>& candidates) {
+  const auto best = std::min_element(
+      candidates.begin(), candidates.end(),
+      [&](const std::string& a, const std::string& b) { return distance(text, a) < distance(text, b); });
+  return best == candidates.end() ? "" : *best;
+}
+
+}  // namespace tessera::config

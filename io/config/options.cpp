@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/options.hpp"
+
+#include <charconv>
+
+#include "config/option_values.hpp"
+
+namespace tessera::config {
+namespace {
+
+Option seed_option() {
+  const char* key = "run.seed";
+  const std::string rule = "a whole number from 0 to 2^64 - 1";
+  return {key, "seed of initial weights, data order, dropout", rule,
+          [](const Config& config) { return std::to_string(config.run.seed); },
+          [=](Config& config, const std::string& value) {
+            const char* end = value.data() + value.size();
+            const auto [stop, error] = std::from_chars(value.data(), end, config.run.seed);
+            if (error != std::errc() || stop != end) refuse(key, value, rule);
+          }};
+}
+
+Option seconds_option(const char* key, const char* help, ParallelConfig Config::*section,
+                      double ParallelConfig::*member) {
+  const std::string rule = "a time > 0, as in 90, 10m, 2h";
+  return {key, help, rule, [=](const Config& config) { return fmt::format("{}", config.*section.*member); },
+          [=](Config& config, const std::string& value) {
+            const double seconds =
+                parse_or_refuse(key, value, rule, [](const std::string& text) { return base::parse_seconds(text); });
+            if (!(seconds > 0)) refuse(key, value, rule);
+            config.*section.*member = seconds;
+          }};
+}
+
+Option bytes_option(const char* key, const char* help, ParallelConfig Config::*section,
+                    std::int64_t ParallelConfig::*member) {
+  const std::string rule = "a size of at least 4 bytes, as in 25MiB";
+  return {key, help, rule, [=](const Config& config) { return std::to_string(config.*section.*member); },
+          [=](Config& config, const std::string& value) {
+            const std::int64_t bytes =
+                parse_or_refuse(key, value, rule, [](const std::string& text) { return base::parse_bytes(text); });
+            if (bytes < 4) refuse(key, value, rule);
+            config.*section.*member = bytes;
+          }};
+}
+
+void add_run(std::vector<Option>& table) {
+  const auto run = &Config::run;
+  table.push_back(text_option("run.dir", "run folder: configuration, metrics, checkpoints", run, &RunConfig::dir));
+  table.push_back(seed_option());
+  table.push_back(count_option("run.steps", "optimizer steps of the whole run", run, &RunConfig::steps, 0));
+  table.push_back(count_option("run.stop_after", "steps in this start; 0: no limit", run, &RunConfig::stop_after, 0));
+  table.push_back(choice_option("run.device", "where to compute", run, &RunConfig::device, {"cpu", "auto"},
+                                " (this build has no GPU backend)"));
+  table.push_back(
+      choice_option("run.precision", "type of weights and activations", run, &RunConfig::precision, {"fp32"}));
+  table.push_back(auto_option("run.threads", "threads a rank; auto: OMP_NUM_THREADS, else cores / ranks on the node",
+                              run, &RunConfig::threads));
+  table.push_back(
+      count_option("run.log_interval", "steps between lines on the console", run, &RunConfig::log_interval, 1));
+  table.push_back(count_option("run.eval_interval", "steps between evaluations; 0: only at the end", run,
+                               &RunConfig::eval_interval, 0));
+}
+
+void add_model(std::vector<Option>& table) {
+  const auto model = &Config::model;
+  table.push_back(count_option("model.layers", "decoder blocks", model, &ModelConfig::layers, 1));
+  table.push_back(count_option("model.hidden", "width of the residual stream", model, &ModelConfig::hidden, 1));
+  table.push_back(count_option("model.heads", "attention heads; divides model.hidden", model, &ModelConfig::heads, 1));
+  table.push_back(count_option("model.context", "most tokens the model sees at once", model, &ModelConfig::context, 1));
+  table.push_back(count_option("model.vocab", "tokens the model knows; auto: those of the tokenizer", model,
+                               &ModelConfig::vocab, 2, "auto"));
+  table.push_back(choice_option("model.activation", "activation function of the MLP", model, &ModelConfig::activation,
+                                {"gelu_tanh", "gelu", "relu", "silu"}));
+  table.push_back(real_option("model.dropout", "rate on embeddings, attention probabilities and both branches", model,
+                              &ModelConfig::dropout, 0.0, 1.0, true));
+  table.push_back(
+      bool_option("model.tied_head", "the head shares the token embedding", model, &ModelConfig::tied_head));
+}
+
+void add_data(std::vector<Option>& table) {
+  const auto data = &Config::data;
+  table.push_back(text_option("data.train", "token file to train on", data, &DataConfig::train));
+  table.push_back(text_option("data.valid", "token file to evaluate on", data, &DataConfig::valid));
+  table.push_back(real_option("data.valid_fraction", "last part of data.train held out when data.valid is empty", data,
+                              &DataConfig::valid_fraction, 0.0, 1.0, true));
+  table.push_back(text_option("data.tokenizer", "if set, must be the tokenizer of data.train: bytes or a path", data,
+                              &DataConfig::tokenizer));
+}
+
+void add_optim(std::vector<Option>& table) {
+  const auto optim = &Config::optim;
+  table.push_back(real_option("optim.lr", "highest learning rate", optim, &OptimConfig::lr, 0.0));
+  table.push_back(real_option("optim.min_lr", "learning rate at run.steps", optim, &OptimConfig::min_lr, 0.0));
+  table.push_back(choice_option("optim.lr_schedule", "course of the learning rate after warmup", optim,
+                                &OptimConfig::lr_schedule, {"cosine", "constant"}));
+  table.push_back(count_option("optim.warmup", "steps of linear warmup", optim, &OptimConfig::warmup, 0));
+  table.push_back(
+      real_option("optim.beta1", "AdamW: decay of the first moment", optim, &OptimConfig::beta1, 0.0, 1.0, true));
+  table.push_back(
+      real_option("optim.beta2", "AdamW: decay of the second moment", optim, &OptimConfig::beta2, 0.0, 1.0, true));
+  table.push_back(
+      real_option("optim.epsilon", "AdamW: added to the root of the second moment", optim, &OptimConfig::epsilon, 0.0));
+  table.push_back(real_option("optim.weight_decay", "decoupled decay; none on biases and LayerNorm", optim,
+                              &OptimConfig::weight_decay, 0.0));
+  table.push_back(
+      real_option("optim.clip_norm", "largest global gradient norm; 0: off", optim, &OptimConfig::clip_norm, 0.0));
+  table.push_back(
+      real_option("optim.clip_value", "largest element of a gradient; 0: off", optim, &OptimConfig::clip_value, 0.0));
+  table.push_back(choice_option("optim.on_nonfinite", "what a loss or gradient that is not finite does", optim,
+                                &OptimConfig::on_nonfinite, {"stop", "skip"}));
+  table.push_back(
+      count_option("optim.max_skips", "skipped steps that a run survives", optim, &OptimConfig::max_skips, 0));
+  table.push_back(count_option("optim.batch", "sequences a step, over all ranks", optim, &OptimConfig::batch, 0));
+  table.push_back(count_option(
+      "optim.micro_batch", "sequences computed at once on a rank; auto: its share of the batch, at most 8192 tokens",
+      optim, &OptimConfig::micro_batch, 1, "auto"));
+}
+
+void add_parallel(std::vector<Option>& table) {
+  const auto parallel = &Config::parallel;
+  table.push_back(auto_option("parallel.data", "data ranks; auto: all", parallel, &ParallelConfig::data));
+  table.push_back(seconds_option("parallel.timeout", "seconds a rank waits for a message before the job ends", parallel,
+                                 &ParallelConfig::timeout));
+  table.push_back(bytes_option("parallel.bucket", "bytes of gradient that are summed over ranks together", parallel,
+                               &ParallelConfig::bucket_bytes));
+}
+
+void add_checkpoint(std::vector<Option>& table) {
+  const auto checkpoint = &Config::checkpoint;
+  table.push_back(count_option("checkpoint.interval", "steps between checkpoints; 0: only at the end", checkpoint,
+                               &CheckpointConfig::interval, 0));
+  table.push_back(
+      count_option("checkpoint.keep", "newest checkpoints that are kept", checkpoint, &CheckpointConfig::keep, 1));
+}
+
+}  // namespace
+
+double parse_double(const std::string& text) {
+  double value = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  return error == std::errc() && stop == end ? value : std::numeric_limits<double>::quiet_NaN();
+}
+
+const std::vector<Option>& options() {
+  static const std::vector<Option> table = [] {
+    std::vector<Option> all;
+    add_run(all);
+    add_model(all);
+    add_data(all);
+    add_optim(all);
+    add_parallel(all);
+    add_checkpoint(all);
+    return all;
+  }();
+  return table;
+}
+
+const Option* find_option(const std::string& key) {
+  for (const Option& option : options())
+    if (option.key == key) return &option;
+  return nullptr;
+}
+
+}  // namespace tessera::config

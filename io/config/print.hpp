@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "config/config.hpp"
+
+namespace tessera::config {
+
+/// All keys with their values as an INI text that parse_text reads back to an equal configuration.
+std::string to_ini(const Config& config);
+
+/// The same as a map from key to value.
+std::map<std::string, std::string> key_values(const Config& config);
+
+}  // namespace tessera::config

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/threads.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdlib>
+#include <sched.h>
+#include <string_view>
+#include <unistd.h>
+
+#include "base/error.hpp"
+
+namespace tessera::config {
+namespace {
+
+/// A whole number >= 1 in an environment variable, 0 if it is not set or something else. OMP_NUM_THREADS may be a list
+/// for nested regions: its first number counts.
+int number_in_environment(const char* name) {
+  const char* text = std::getenv(name);
+  if (!text) return 0;
+  const std::string_view first = std::string_view(text).substr(0, std::string_view(text).find(','));
+  int value = 0;
+  const auto [stop, error] = std::from_chars(first.data(), first.data() + first.size(), value);
+  return error == std::errc() && stop == first.data() + first.size() ? std::max(0, value) : 0;
+}
+
+int cores_for_ranks() {
+  if (!std::getenv("OMPI_COMM_WORLD_SIZE") && !std::getenv("PMI_SIZE")) return affinity_cores();
+  const int online = static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
+  const int allocated = number_in_environment("SLURM_CPUS_ON_NODE");
+  return std::max(affinity_cores(), allocated > 0 ? std::min(allocated, online) : online);
+}
+
+}  // namespace
+
+int affinity_cores() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
+  return CPU_COUNT(&set);
+}
+
+int resolve_threads(const std::string& value, int ranks_on_node) {
+  if (value != "auto") return std::stoi(value);  // the option table has checked it
+  if (const char* text = std::getenv("OMP_NUM_THREADS"); text && *text) {
+    const int threads = number_in_environment("OMP_NUM_THREADS");
+    if (threads < 1)
+      base::fail_usage(
+          "environment variable OMP_NUM_THREADS = '{}' must be a whole number >= 1: correct it, unset it, "
+          "or set run.threads",
+          text);
+    return threads;
+  }
+  return std::max(1, cores_for_ranks() / std::max(1, ranks_on_node));
+}
+
+}  // namespace tessera::config

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+namespace tessera::config {
+
+/// Cores this process may run on (its affinity mask).
+int affinity_cores();
+
+/// Threads of a rank: the number itself, or for "auto" OMP_NUM_THREADS if set, else cores / ranks on the node, at least
+/// 1. Under a launcher the cores are those of the node (or of the Slurm allocation), as launchers bind ranks to fewer.
+/// Throws base::UsageError for an OMP_NUM_THREADS that is no number.
+int resolve_threads(const std::string& value, int ranks_on_node);
+
+}  // namespace tessera::config

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/validate.hpp"
+
+#include <fmt/core.h>
+
+#include "base/error.hpp"
+#include "config/options.hpp"
+
+namespace tessera::config {
+namespace {
+
+/// The divisors of `number` next to `wanted`, for remedies: "4 or 8".
+std::string divisors_near(std::int64_t number, std::int64_t wanted) {
+  std::int64_t below = wanted, above = wanted;
+  while (below > 1 && number % below != 0) --below;
+  while (above < number && number % above != 0) ++above;
+  return below == above ? std::to_string(below) : fmt::format("{} or {}", below, above);
+}
+
+/// Multiples of `step` next to `value`.
+std::string multiples_near(std::int64_t value, std::int64_t step) {
+  const std::int64_t below = value / step * step;
+  return below == 0 ? std::to_string(step) : fmt::format("{} or {}", below, below + step);
+}
+
+void check_model(const ModelConfig& model, std::vector<Problem>& problems) {
+  if (model.hidden % model.heads != 0)
+    problems.push_back(
+        {"model.heads", fmt::format("model.heads = {} must divide model.hidden = {}: use {}", model.heads, model.hidden,
+                                    divisors_near(model.hidden, model.heads))});
+}
+
+void check_data(const DataConfig& data, std::vector<Problem>& problems) {
+  if (!data.valid.empty() && data.valid_fraction > 0)
+    problems.push_back({"data.valid_fraction",
+                        fmt::format("data.valid_fraction = {} holds out a part of data.train, but data.valid = '{}' is "
+                                    "given too: drop one of the two",
+                                    data.valid_fraction, data.valid)});
+}
+
+void check_optim(const OptimConfig& optim, std::vector<Problem>& problems) {
+  if (optim.min_lr > optim.lr)
+    problems.push_back({"optim.min_lr", fmt::format("optim.min_lr = {} must not be above optim.lr = {}: set both",
+                                                    optim.min_lr, optim.lr)});
+}
+
+void check_batch(const Config& config, int ranks, std::vector<Problem>& problems) {
+  const std::int64_t batch = config.optim.batch, micro = config.optim.micro_batch;
+  if (config.parallel.data != "auto" && config.parallel.data != std::to_string(ranks))
+    problems.push_back(
+        {"parallel.data",
+         fmt::format("parallel.data = {}, but the job has {} rank(s), which are all data ranks: use auto, "
+                     "or start as many ranks",
+                     config.parallel.data, ranks)});
+  if (batch == 0) return;
+  if (batch % ranks != 0) {
+    problems.push_back({"optim.batch", fmt::format("optim.batch = {} must divide by the {} data ranks: use {}", batch,
+                                                   ranks, multiples_near(batch, ranks))});
+    return;
+  }
+  const std::int64_t share = batch / ranks;
+  if (micro > 0 && share % micro != 0)
+    problems.push_back(
+        {"optim.micro_batch",
+         fmt::format("optim.micro_batch = {} must divide a rank's share of the batch, {} / {} = {}: use {}", micro,
+                     batch, ranks, share, divisors_near(share, std::min(micro, share)))});
+}
+
+}  // namespace
+
+std::vector<Problem> validate(const Config& config, int ranks) {
+  std::vector<Problem> problems;
+  check_model(config.model, problems);
+  check_data(config.data, problems);
+  check_optim(config.optim, problems);
+  check_batch(config, ranks, problems);
+  return problems;
+}
+
+std::vector<Problem> missing_keys(const Config& config, const std::vector<std::string>& required) {
+  std::vector<Problem> problems;
+  for (const std::string& key : required) {
+    const Option* option = find_option(key);
+    const std::string value = option->get(config);
+    if (value.empty() || value == "0")
+      problems.push_back(
+          {key, fmt::format("{} is missing: {}; set it in the file or as --{}=...", key, option->help, key)});
+  }
+  return problems;
+}
+
+void throw_if_any(const std::vector<Problem>& problems) {
+  if (problems.empty()) return;
+  if (problems.size() == 1) throw base::UsageError(problems.front().message);
+  std::string text = fmt::format("{} problems:", problems.size());
+  for (const Problem& problem : problems) text += "\n  " + problem.message;
+  throw base::UsageError(text);
+}
+
+}  // namespace tessera::config

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "metrics/metrics_file.hpp"
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+#include "base/error.hpp"
+
+namespace tessera::metrics {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+/// Step of a line; -1 if the line is not one of ours.
+std::int64_t step_of(const std::string& line, const std::string& path) {
+  try {
+    return json::parse(line, path).at("step").as_int();
+  } catch (const base::Error&) {
+    return -1;
+  }
+}
+
+}  // namespace
+
+void MetricsFile::resume_at(std::int64_t step) {
+  std::string kept;
+  bool dropped = false;
+  std::ifstream old(path_);
+  for (std::string line; std::getline(old, line);) {
+    const std::int64_t line_step = step_of(line, path_);
+    if (line_step >= 0 && line_step <= step)
+      kept += line + "\n";
+    else
+      dropped = true;
+  }
+  old.close();
+  if (dropped) {
+    const std::string temporary = path_ + ".tmp";
+    std::ofstream file(temporary, std::ios::binary);
+    file << kept;
+    file.close();
+    std::error_code error;
+    if (file) fs::rename(temporary, path_, error);
+    if (!file || error)
+      base::fail_usage("'{}' cannot be written: {}. Check free space and permissions of the run folder", path_,
+                       error ? error.message() : std::strerror(errno));
+  }
+  file_.open(path_, std::ios::binary | std::ios::app);
+  if (!file_)
+    base::fail_usage("'{}' cannot be written: {}. Check the permissions of the run folder", path_,
+                     std::strerror(errno));
+}
+
+void MetricsFile::append(const json::Json& line) {
+  file_ << line.dump() << '\n' << std::flush;
+  if (!file_) base::fail("cannot write to '{}': {}. Check free space", path_, std::strerror(errno));
+}
+
+}  // namespace tessera::metrics

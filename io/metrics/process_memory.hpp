@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+
+namespace tessera::metrics {
+
+/// Highest resident memory of this process so far in bytes (VmHWM of /proc/self/status); 0 if the system does not say.
+std::int64_t peak_memory_bytes();
+
+}  // namespace tessera::metrics
