@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// A model with given weights, and micro-batches cut from vectors.
+#pragma once
+
+#include <algorithm>
+
+#include "golden/golden_test.hpp"
+#include "model/gpt_stage.hpp"
+
+namespace tessera::testing {
+
+/// Device and parameters that hold `weights`: each tensor of the model must be there, and no other.
+struct LoadedModel {
+  tensor::Device device{2};
+  config::ModelConfig config;
+  model::Parameters parameters;
+
+  LoadedModel(const config::ModelConfig& model_config, const Tensors& weights, bool with_gradients)
+      : config(model_config), parameters(model_config, with_gradients) {
+    BOOST_REQUIRE_EQUAL(weights.size(), parameters.all().size());
+    for (model::Parameter& parameter : parameters.all()) {
+      const std::string& name = parameter.spec.name;
+      BOOST_REQUIRE_MESSAGE(weights.contains(name), "the file has no " << name);
+      const Tensor& tensor = weights.at(name);
+      BOOST_REQUIRE_MESSAGE(static_cast<int>(tensor.shape.size()) == parameter.weight.shape().num_dims(), name);
+      for (int dim = 0; dim < parameter.weight.shape().num_dims(); ++dim) {
+        BOOST_REQUIRE_EQUAL(tensor.shape[static_cast<std::size_t>(dim)], parameter.weight.extent(dim));
+      }
+      std::copy(tensor.values.begin(), tensor.values.end(), parameter.weight.as<float>());
+    }
+  }
+
+  model::GptStage stage(std::int64_t max_batch, std::int64_t max_length) {
+    return {device, config, parameters, max_batch, max_length, true};
+  }
+};
+
+/// Sequences [first, first + count) of a batch [B, length]. Views into both vectors.
+inline model::MicroBatch rows_of_batch(std::vector<std::int32_t>& tokens, std::vector<std::int32_t>& targets,
+                                       std::int64_t first, std::int64_t count, std::int64_t length) {
+  return {tensor::View(tokens.data() + first * length, tensor::Shape{count, length}),
+          tensor::View(targets.data() + first * length, tensor::Shape{count, length}),
+          {}};
+}
+
+}  // namespace tessera::testing

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/parameters.hpp"
+
+#include <boost/test/unit_test.hpp>
+#include <cmath>
+#include <set>
+
+#include "model/gpt_stage.hpp"
+
+namespace tessera::model {
+namespace {
+
+config::ModelConfig gpt2() {
+  config::ModelConfig config;
+  config.vocab = 50257;
+  return config;
+}
+
+config::ModelConfig tiny() {
+  config::ModelConfig config;
+  config.layers = 2;
+  config.hidden = 24;
+  config.heads = 3;
+  config.context = 10;
+  config.vocab = 31;
+  return config;
+}
+
+BOOST_AUTO_TEST_CASE(gpt2_has_the_published_number_of_parameters) {
+  BOOST_TEST(num_parameters(gpt2()) == 124439808);
+  config::ModelConfig untied = gpt2();
+  untied.tied_head = false;
+  BOOST_TEST(num_parameters(untied) == 124439808 + 50257 * 768);
+}
+
+BOOST_AUTO_TEST_CASE(gpt3_175b_counts_174_6_billion) {
+  config::ModelConfig config = gpt2();
+  config.layers = 96;
+  config.hidden = 12288;
+  config.heads = 96;
+  config.context = 2048;
+  BOOST_TEST(num_parameters(config) == 174604259328);  // 96 (12 H² + 13 H) + (V + C) H + 2 H
+}
+
+BOOST_AUTO_TEST_CASE(names_are_unique_and_only_matrices_decay) {
+  std::set<std::string> names;
+  for (const ParameterSpec& spec : parameter_specs(tiny())) {
+    BOOST_TEST(names.insert(spec.name).second, spec.name);
+    BOOST_TEST(spec.decay == (spec.shape.num_dims() == 2), spec.name);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(query_key_value_lie_back_to_back) {
+  const Parameters parameters(tiny(), true);
+  for (const char* what : {"weight", "bias"}) {
+    const std::string base = "blocks.1.attention.";
+    const Parameter& q = parameters.get(base + "query." + what);
+    const Parameter& k = parameters.get(base + "key." + what);
+    const Parameter& v = parameters.get(base + "value." + what);
+    BOOST_TEST(k.offset == q.offset + q.weight.num_elements());
+    BOOST_TEST(v.offset == k.offset + k.weight.num_elements());
+    BOOST_TEST(parameters.joined_weight(base + "query." + what, 3).extent(0) == 72);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(initial_weights_follow_their_distribution_and_seed) {
+  config::ModelConfig config = tiny();
+  config.hidden = 96;
+  Parameters a(config, false), b(config, false), c(config, false);
+  a.initialize(1, 1);
+  b.initialize(1, 1);
+  c.initialize(2, 1);
+  const auto stddev = [](const Parameter& p) {
+    double squares = 0;
+    for (const float w : p.weight.span<float>()) squares += static_cast<double>(w) * w;
+    return std::sqrt(squares / static_cast<double>(p.weight.num_elements()));
+  };
+  BOOST_TEST(stddev(a.get("blocks.0.mlp.up.weight")) == 0.02, boost::test_tools::tolerance(0.02));
+  BOOST_TEST(stddev(a.get("blocks.0.mlp.down.weight")) == 0.02 / 2,
+             boost::test_tools::tolerance(0.02));  // sqrt(2 L) = 2
+  BOOST_TEST(a.get("final_norm.gain").weight.as<float>()[5] == 1.0f);
+  BOOST_TEST(a.get("blocks.1.mlp.up.bias").weight.as<float>()[5] == 0.0f);
+  BOOST_TEST(std::equal(a.flat_weights().begin(), a.flat_weights().end(), b.flat_weights().begin()));
+  BOOST_TEST(!std::equal(a.flat_weights().begin(), a.flat_weights().end(), c.flat_weights().begin()));
+}
+
+BOOST_AUTO_TEST_CASE(activation_memory_grows_with_the_batch_and_shrinks_without_training) {
+  const config::ModelConfig config = gpt2();
+  const std::size_t one = GptStage::activation_bytes(config, 1, 512, true);
+  const auto two = static_cast<double>(GptStage::activation_bytes(config, 2, 512, true));
+  BOOST_TEST(two == 2.0 * static_cast<double>(one), boost::test_tools::tolerance(0.01));
+  BOOST_TEST(GptStage::activation_bytes(config, 1, 512, false) < one / 3);
+}
+
+}  // namespace
+}  // namespace tessera::model
