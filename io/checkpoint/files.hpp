@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+
+namespace tessera::checkpoint {
+
+/// Step of a file name "step-00001000.h5"; nothing if it is no such name.
+std::optional<std::int64_t> step_of(const std::string& name);
+
+/// All files of a folder that are named like checkpoints, by step; empty if the folder does not exist.
+std::map<std::int64_t, std::string> list_files(const std::string& dir);
+
+}  // namespace tessera::checkpoint

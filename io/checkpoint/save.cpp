@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <filesystem>
+#include <fmt/core.h>
+#include <map>
+
+#include "base/error.hpp"
+#include "checkpoint/checkpoint.hpp"
+#include "checkpoint/files.hpp"
+#include "checkpoint/layout.hpp"
+#include "checkpoint/posix_file.hpp"
+#include "checkpoint/user_block.hpp"
+#include "comm/together.hpp"
+#include "hdf5/hdf5.hpp"
+#include "json/json.hpp"
+
+namespace tessera::checkpoint {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+std::string dataset_path(const TensorTile& tensor) {
+  return "/" + tensor.group + "/" + tensor.tile.name;
+}
+
+/// The datasets this rank has tiles of, as JSON: [["/model/x", [2, 3]], ...].
+std::string describe(const std::vector<TensorTile>& tiles) {
+  json::Json list{json::Array{}};
+  for (const TensorTile& tensor : tiles) {
+    json::Json shape{json::Array{}};
+    for (int dim = 0; dim < tensor.tile.global_shape.num_dims(); ++dim) shape.push(tensor.tile.global_shape[dim]);
+    json::Json entry{json::Array{}};
+    entry.push(dataset_path(tensor));
+    entry.push(std::move(shape));
+    list.push(std::move(entry));
+  }
+  return list.dump();
+}
+
+void write_state(hdf5::File& file, const RunState& state) {
+  file.create_group("/run");
+  file.set_attribute("/", "format", std::string("tessera checkpoint"));
+  file.set_attribute("/", "format_version", format_version);
+  file.set_attribute("/run", "step", state.step);
+  file.set_attribute("/run", "updates", state.updates);
+  file.set_attribute("/run", "skips", state.skips);
+  file.set_attribute("/run", "tokens", state.tokens);
+  file.set_attribute("/run", "mesh", state.mesh);
+  file.set_attribute("/run", "tokenizer_fingerprint", state.tokenizer_fingerprint);
+  file.write_text("/run/version", state.version);
+  file.write_text("/run/config", state.config);
+  file.write_text("/run/tokenizer", state.tokenizer);
+}
+
+/// Rank 0: the whole file but the tensors' bytes. Returns the byte offset of each dataset as JSON.
+std::string lay_out(const std::string& path, const RunState& state, const std::vector<std::string>& descriptions) {
+  hdf5::File file = hdf5::File::create(path, user_block_bytes);
+  write_state(file, state);
+  json::Json offsets{json::Object{}};
+  std::map<std::string, bool> known;
+  for (const std::string& description : descriptions) {
+    const json::Json list = json::parse(description, "tiles of a rank");
+    for (const json::Json& entry : list.as_array()) {
+      const std::string& name = entry.as_array()[0].as_string();
+      if (!known.emplace(name, true).second) continue;
+      std::vector<std::uint64_t> shape;
+      for (const json::Json& extent : entry.as_array()[1].as_array())
+        shape.push_back(static_cast<std::uint64_t>(extent.as_int()));
+      offsets.set(name, file.create_dataset(name, hdf5::Type::f32, shape).file_offset);
+    }
+  }
+  file.close();
+  return offsets.dump();
+}
+
+void write_tiles(const std::string& path, const std::vector<TensorTile>& tiles, const std::string& offsets_text) {
+  if (tiles.empty()) return;
+  std::map<std::string, std::uint64_t> offsets;
+  const json::Json list = json::parse(offsets_text, "offsets of datasets");
+  for (const auto& [name, offset] : list.as_object()) offsets[name] = static_cast<std::uint64_t>(offset.as_int());
+  PosixFile file = PosixFile::open_write(path);
+  for (const TensorTile& tensor : tiles) {
+    const std::uint64_t start = offsets.at(dataset_path(tensor));
+    for_each_run(tensor.tile, [&](const Run& run) {
+      file.write_at(start + static_cast<std::uint64_t>(run.global_element) * sizeof(float),
+                    tensor.data.as<float>() + run.tile_element,
+                    static_cast<std::size_t>(run.num_elements) * sizeof(float));
+    });
+  }
+  file.sync();
+}
+
+void publish(const std::string& temporary, const std::string& path, const RunState& state, std::int64_t keep) {
+  const std::uint64_t size = PosixFile::open_read(temporary).size_bytes();
+  write_user_block(temporary,
+                   {static_cast<std::uint64_t>(format_version), size, static_cast<std::uint64_t>(state.step)});
+  PosixFile::open_write(temporary).sync();
+  fs::rename(temporary, path);
+  const std::string dir = fs::path(path).parent_path().string();
+  sync_folder(dir);
+  auto files = list_files(dir);
+  while (keep > 0 && static_cast<std::int64_t>(files.size()) > keep) {
+    fs::remove(files.begin()->second);
+    files.erase(files.begin());
+  }
+}
+
+}  // namespace
+
+std::string save(const comm::Communicator& ranks, const std::string& dir, const RunState& state,
+                 const std::vector<TensorTile>& tiles, std::int64_t keep) {
+  const std::string path = file_name(dir, state.step), temporary = path + ".tmp";
+  const std::vector<std::string> descriptions = ranks.gather_text(describe(tiles), "tiles of the checkpoint");
+  std::string offsets;
+  comm::together(ranks, "layout of the checkpoint", [&] {
+    if (ranks.rank() != 0) return;
+    fs::create_directories(dir);
+    fs::remove(temporary);
+    offsets = lay_out(temporary, state, descriptions);
+  });
+  offsets = ranks.broadcast_text(offsets, 0, "offsets of the checkpoint");
+  comm::together(ranks, "tiles of the checkpoint written", [&] { write_tiles(temporary, tiles, offsets); });
+  comm::together(ranks, "checkpoint published", [&] {
+    if (ranks.rank() == 0) publish(temporary, path, state, keep);
+  });
+  return path;
+}
+
+}  // namespace tessera::checkpoint

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "comm/communicator.hpp"
+
+#include <cassert>
+#include <cstdlib>
+#include <fmt/core.h>
+#include <utility>
+
+#include "comm/mpi_check.hpp"
+
+namespace tessera::comm {
+namespace {
+
+MPI_Comm with_returned_errors(MPI_Comm comm) {
+  check(MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
+  return comm;
+}
+
+}  // namespace
+
+Communicator::Handle::~Handle() {
+  if (comm == MPI_COMM_NULL) return;
+  const int code = MPI_Comm_free(&comm);
+  if (code != MPI_SUCCESS) fmt::print(stderr, "warning: MPI_Comm_free returned {}\n", code);
+}
+
+Communicator::Communicator(Communicator&&) noexcept = default;
+Communicator& Communicator::operator=(Communicator&&) noexcept = default;
+Communicator::~Communicator() = default;
+
+/// Reads rank, size, host and node facts of a communicator just made.
+void Communicator::adopt(std::unique_ptr<Handle> handle) {
+  handle_ = std::move(handle);
+  check(MPI_Comm_rank(handle_->comm, &rank_), "MPI_Comm_rank");
+  check(MPI_Comm_size(handle_->comm, &size_), "MPI_Comm_size");
+  char name[MPI_MAX_PROCESSOR_NAME] = {};
+  int length = 0;
+  check(MPI_Get_processor_name(name, &length), "MPI_Get_processor_name");
+  host_.assign(name, static_cast<std::size_t>(length));
+  Handle node;
+  check(MPI_Comm_split_type(handle_->comm, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &node.comm),
+        "MPI_Comm_split_type");
+  check(MPI_Comm_rank(node.comm, &node_rank_), "MPI_Comm_rank");
+  check(MPI_Comm_size(node.comm, &node_size_), "MPI_Comm_size");
+}
+
+Communicator Communicator::world(double timeout_seconds) {
+  auto handle = std::make_unique<Handle>();
+  check(MPI_Comm_dup(MPI_COMM_WORLD, &handle->comm), "MPI_Comm_dup");
+  with_returned_errors(handle->comm);
+  Communicator world;
+  world.timeout_seconds_ = timeout_seconds;
+  world.adopt(std::move(handle));
+  return world;
+}
+
+Communicator Communicator::split(int color) const {
+  auto handle = std::make_unique<Handle>();
+  check(MPI_Comm_split(handle_->comm, color < 0 ? MPI_UNDEFINED : color, rank_, &handle->comm), "MPI_Comm_split");
+  Communicator group;
+  group.timeout_seconds_ = timeout_seconds_;
+  group.poll_hook_ = poll_hook_;
+  group.size_ = 0;
+  if (handle->comm == MPI_COMM_NULL) return group;
+  with_returned_errors(handle->comm);
+  group.adopt(std::move(handle));
+  return group;
+}
+
+void Communicator::abort(int code) const {
+  const int result = MPI_Abort(MPI_COMM_WORLD, code);
+  fmt::print(stderr, "MPI_Abort returned {}\n", result);
+  std::_Exit(code);
+}
+
+}  // namespace tessera::comm

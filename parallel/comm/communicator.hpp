@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// Messages between ranks. mpi.h stays in this room. MPI moves bytes; sums are made by our own kernels in rank order.
+// After start-up nothing blocks inside MPI: every operation is posted non-blocking and awaited in one polling function
+// (Communicator::wait), which yields the core, looks at the deadline and at requests to stop. Every return code is
+// checked.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace tessera::comm {
+
+/// MPI_Init / MPI_Finalize for the life of the program. One object, in main, outliving every Communicator.
+class Environment {
+ public:
+  Environment(int& argc, char**& argv);
+  ~Environment();
+  Environment(const Environment&) = delete;
+  Environment& operator=(const Environment&) = delete;
+  /// "Open MPI v4.1.4, MPI 3.1"
+  static std::string library_version();
+};
+
+struct RequestState;  // MPI_Request behind a pointer
+
+/// Messages in flight, completed by Communicator::wait or seen done by Communicator::test. Move-only. Destroying one
+/// that is not complete is an error of the programmer (it terminates), as the buffer would be gone under MPI's feet.
+class Request {
+ public:
+  Request();
+  Request(Request&&) noexcept;
+  Request& operator=(Request&&) noexcept;
+  ~Request();
+  bool pending() const;
+
+ private:
+  friend class Communicator;
+  std::unique_ptr<RequestState> state_;
+};
+
+/// A group of ranks. Owns a duplicate of the MPI communicator (errors return, so that each code is checked).
+/// A group of size 1 sends nothing. Unless stated, a call must be made by all ranks of the group, in the same order.
+class Communicator {
+ public:
+  /// All ranks of the job. `timeout_seconds`: longest wait before Error names this rank and what it waited for.
+  static Communicator world(double timeout_seconds);
+  Communicator(Communicator&&) noexcept;
+  Communicator& operator=(Communicator&&) noexcept;
+  ~Communicator();
+
+  int rank() const { return rank_; }
+  int size() const { return size_; }
+  const std::string& host() const { return host_; }
+  /// Ranks of this group on this node, and this rank's number among them.
+  int node_size() const { return node_size_; }
+  int node_rank() const { return node_rank_; }
+  void set_timeout(double seconds) { timeout_seconds_ = seconds; }
+  /// Called about every millisecond while wait() polls; may throw (a request to stop at once).
+  void set_poll_hook(std::function<void()> hook) { poll_hook_ = std::move(hook); }
+
+  /// Ranks of equal `color` form a new group, ordered by rank. color < 0: in no group (returns an empty communicator of
+  /// size 0).
+  Communicator split(int color) const;
+
+  // Point to point: both ends name the same number of elements. Counts above INT_MAX are cut into several messages.
+  template <class T>
+  Request isend(std::span<const T> data, int to, int tag) const {
+    return isend_bytes(std::as_bytes(data), to, tag);
+  }
+  template <class T>
+  Request ireceive(std::span<T> data, int from, int tag) const {
+    return ireceive_bytes(std::as_writable_bytes(data), from, tag);
+  }
+  /// The one polling function. `what` names the operation in errors and in the heartbeat.
+  void wait(Request& request, const char* what) const;
+  /// Progress without blocking: true if `request` is complete.
+  bool test(Request& request) const;
+
+  // Collectives, made of the above.
+  void barrier(const char* what) const;
+  /// data of `root` to all.
+  template <class T>
+  void broadcast(std::span<T> data, int root, const char* what) const {
+    broadcast_bytes(std::as_writable_bytes(data), root, what);
+  }
+  /// all [size * n] = the n elements of every rank, in rank order.
+  template <class T>
+  void all_gather(std::span<const T> mine, std::span<T> all, const char* what) const {
+    all_gather_bytes(std::as_bytes(mine), std::as_writable_bytes(all), what);
+  }
+  /// Sum of one double over ranks, added in rank order: the same bits on every rank and every run.
+  double sum(double value, const char* what) const;
+  double max(double value, const char* what) const;
+  /// Every rank's text, in rank order (for error reports and tables).
+  std::vector<std::string> gather_text(const std::string& mine, const char* what) const;
+  std::string broadcast_text(const std::string& text, int root, const char* what) const;
+
+  /// Ends all ranks of the job at once with `code`; never returns.
+  [[noreturn]] void abort(int code) const;
+  std::uint64_t bytes_sent() const { return bytes_sent_; }
+
+ private:
+  Communicator() = default;
+  Request isend_bytes(std::span<const std::byte> data, int to, int tag) const;
+  Request ireceive_bytes(std::span<std::byte> data, int from, int tag) const;
+  void broadcast_bytes(std::span<std::byte> data, int root, const char* what) const;
+  void all_gather_bytes(std::span<const std::byte> mine, std::span<std::byte> all, const char* what) const;
+
+  struct Handle;  // MPI_Comm
+  void adopt(std::unique_ptr<Handle> handle);
+  std::unique_ptr<Handle> handle_;
+  int rank_ = 0, size_ = 1, node_rank_ = 0, node_size_ = 1;
+  std::string host_;
+  double timeout_seconds_ = 600;
+  std::function<void()> poll_hook_;
+  mutable std::uint64_t bytes_sent_ = 0;
+};
+
+}  // namespace tessera::comm

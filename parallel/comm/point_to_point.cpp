@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <exception>
+
+#include "comm/mpi_check.hpp"
+
+namespace tessera::comm {
+namespace {
+
+// MPI 3.1 counts are int. A round number below INT_MAX, so that parts stay aligned.
+constexpr std::size_t kMostBytes = std::size_t{1} << 30;
+
+/// Calls post(offset, bytes) for each part of a message of `size` bytes; a message without bytes is one empty part.
+template <class Post>
+void for_each_part(std::size_t size, Post post) {
+  std::size_t offset = 0;
+  do {
+    const std::size_t bytes = std::min(size - offset, kMostBytes);
+    post(offset, static_cast<int>(bytes));
+    offset += bytes;
+  } while (offset < size);
+}
+
+}  // namespace
+
+Request::Request() = default;
+Request::Request(Request&&) noexcept = default;
+
+Request& Request::operator=(Request&& other) noexcept {
+  if (pending()) std::terminate();  // its buffer would be written behind the caller's back
+  state_ = std::move(other.state_);
+  return *this;
+}
+
+Request::~Request() {
+  // While an error unwinds the process is about to abort; otherwise losing a message in flight is a bug of the caller.
+  if (pending() && std::uncaught_exceptions() == 0) std::terminate();
+}
+
+bool Request::pending() const {
+  return state_ != nullptr && !state_->parts.empty();
+}
+
+Request Communicator::isend_bytes(std::span<const std::byte> data, int to, int tag) const {
+  Request request;
+  request.state_ = std::make_unique<RequestState>();
+  for_each_part(data.size(), [&](std::size_t offset, int bytes) {
+    MPI_Request part = MPI_REQUEST_NULL;
+    check(MPI_Isend(data.data() + offset, bytes, MPI_BYTE, to, tag, handle_->comm, &part), "MPI_Isend");
+    request.state_->parts.push_back(part);
+  });
+  bytes_sent_ += data.size();
+  return request;
+}
+
+Request Communicator::ireceive_bytes(std::span<std::byte> data, int from, int tag) const {
+  Request request;
+  request.state_ = std::make_unique<RequestState>();
+  for_each_part(data.size(), [&](std::size_t offset, int bytes) {
+    MPI_Request part = MPI_REQUEST_NULL;
+    check(MPI_Irecv(data.data() + offset, bytes, MPI_BYTE, from, tag, handle_->comm, &part), "MPI_Irecv");
+    request.state_->parts.push_back(part);
+  });
+  return request;
+}
+
+}  // namespace tessera::comm

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "data_parallel/gradient_sync.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <vector>
+
+#include "data_parallel/buckets.hpp"
+#include "tensor/arena.hpp"
+#include "tensor/ops.hpp"
+
+namespace tessera::data_parallel {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// Adds the life time of the object to a sum of seconds.
+class Stopwatch {
+ public:
+  explicit Stopwatch(double& seconds) : seconds_(seconds) {}
+  ~Stopwatch() { seconds_ += std::chrono::duration<double>(Clock::now() - start_).count(); }
+  Stopwatch(const Stopwatch&) = delete;
+  Stopwatch& operator=(const Stopwatch&) = delete;
+
+ private:
+  double& seconds_;
+  Clock::time_point start_ = Clock::now();
+};
+
+enum class Phase : std::uint8_t { idle, exchanging, gathering, done };
+
+struct Bucket {
+  Stretch stretch;
+  Phase phase = Phase::idle;
+  std::vector<comm::Request> messages;  // of the current phase
+  std::vector<tensor::View> received;   // [ranks], each the size of my shard; my own entry is empty
+};
+
+}  // namespace
+
+struct GradientSync::State {
+  const comm::Communicator* group;
+  tensor::Device* device;
+  std::span<float> gradient;
+  tensor::Arena arena;
+  std::vector<Bucket> buckets;
+  std::size_t num_started = 0;  // buckets start in order
+  double wait_seconds = 0, busy_seconds = 0;
+  Clock::time_point first_start;
+
+  std::span<float> part(const Stretch& stretch) const {
+    return gradient.subspan(static_cast<std::size_t>(stretch.first), static_cast<std::size_t>(stretch.size));
+  }
+  Stretch my_shard(const Bucket& bucket) const { return shard(bucket.stretch, group->rank(), group->size()); }
+
+  void carve(tensor::Arena& from) {
+    for (Bucket& bucket : buckets) {
+      bucket.received.assign(static_cast<std::size_t>(group->size()), {});
+      for (int rank = 0; rank < group->size(); ++rank)
+        if (rank != group->rank())
+          bucket.received[static_cast<std::size_t>(rank)] = from.take(base::DType::f32, {my_shard(bucket).size});
+    }
+  }
+
+  void start(std::size_t index);
+  void sum(Bucket& bucket);
+  void gather(Bucket& bucket, int tag);
+  bool advance(std::size_t index);
+  void start_up_to(std::int64_t first);
+  void progress();
+};
+
+/// Every rank sends each shard to its owner.
+void GradientSync::State::start(std::size_t index) {
+  Bucket& bucket = buckets[index];
+  const int tag =
+      static_cast<int>(2 * index % 8192);  // messages between two ranks keep their order, so tags may come round
+  for (int rank = 0; rank < group->size(); ++rank) {
+    if (rank == group->rank()) continue;
+    const tensor::View& received = bucket.received[static_cast<std::size_t>(rank)];
+    bucket.messages.push_back(group->ireceive(received.span<float>(), rank, tag));
+    bucket.messages.push_back(
+        group->isend(std::span<const float>(part(shard(bucket.stretch, rank, group->size()))), rank, tag));
+  }
+  bucket.phase = Phase::exchanging;
+}
+
+/// ((g0 + g1) + g2) + ...: the copies of my shard in rank order, my own in its place.
+void GradientSync::State::sum(Bucket& bucket) {
+  const std::span<float> mine = part(my_shard(bucket));
+  if (mine.empty()) return;
+  const tensor::View own(mine.data(), {static_cast<std::int64_t>(mine.size())});
+  const auto copy_of = [&](int rank) {
+    return rank == group->rank() ? own : bucket.received[static_cast<std::size_t>(rank)];
+  };
+  // The running sum lives in rank 0's copy until my own was added; own is overwritten only at the end.
+  tensor::View total = copy_of(0);
+  for (int rank = 1; rank < group->size(); ++rank) {
+    const tensor::View target = group->rank() == 0 || rank >= group->rank() ? own : total;
+    tensor::add(*device, total, copy_of(rank), target);
+    total = target;
+  }
+}
+
+/// The owner sends the sum to all.
+void GradientSync::State::gather(Bucket& bucket, int tag) {
+  for (int rank = 0; rank < group->size(); ++rank) {
+    if (rank == group->rank()) continue;
+    bucket.messages.push_back(group->ireceive(part(shard(bucket.stretch, rank, group->size())), rank, tag));
+    bucket.messages.push_back(group->isend(std::span<const float>(part(my_shard(bucket))), rank, tag));
+  }
+  bucket.phase = Phase::gathering;
+}
+
+/// Takes the bucket as far as its messages allow; true if it is done.
+bool GradientSync::State::advance(std::size_t index) {
+  Bucket& bucket = buckets[index];
+  while (bucket.phase == Phase::exchanging || bucket.phase == Phase::gathering) {
+    for (comm::Request& message : bucket.messages)
+      if (!group->test(message)) return false;
+    bucket.messages.clear();
+    if (bucket.phase == Phase::gathering) {
+      bucket.phase = Phase::done;
+    } else {
+      sum(bucket);
+      gather(bucket, static_cast<int>(2 * index % 8192) + 1);
+    }
+  }
+  return bucket.phase == Phase::done;
+}
+
+void GradientSync::State::start_up_to(std::int64_t first) {
+  while (num_started < buckets.size() && buckets[num_started].stretch.first >= first) {
+    if (num_started == 0) first_start = Clock::now();
+    start(num_started++);
+  }
+}
+
+void GradientSync::State::progress() {
+  for (std::size_t index = 0; index < num_started; ++index)
+    if (buckets[index].phase != Phase::done) advance(index);
+}
+
+GradientSync::GradientSync(const comm::Communicator& group, tensor::Device& device, std::span<float> gradient,
+                           std::int64_t bucket_bytes)
+    : state_(std::make_unique<State>()) {
+  state_->group = &group;
+  state_->device = &device;
+  state_->gradient = gradient;
+  if (group.size() == 1) return;
+  for (const Stretch& stretch : cut_buckets(static_cast<std::int64_t>(gradient.size()),
+                                            bucket_bytes / static_cast<std::int64_t>(sizeof(float)))) {
+    Bucket bucket;
+    bucket.stretch = stretch;
+    state_->buckets.push_back(std::move(bucket));
+  }
+  tensor::Arena measure;
+  state_->carve(measure);
+  state_->arena = tensor::Arena(measure.used_bytes());
+  state_->carve(state_->arena);
+}
+
+GradientSync::~GradientSync() = default;
+
+void GradientSync::ready(std::int64_t first) {
+  state_->start_up_to(first);
+  state_->progress();
+}
+
+void GradientSync::progress() {
+  state_->progress();
+}
+
+void GradientSync::finish() {
+  if (state_->buckets.empty()) return;
+  {
+    const Stopwatch stopwatch(state_->wait_seconds);
+    state_->start_up_to(0);
+    for (std::size_t index = 0; index < state_->buckets.size(); ++index)
+      while (!state_->advance(index)) {
+        state_->progress();
+        for (comm::Request& message : state_->buckets[index].messages) state_->group->wait(message, "gradient sum");
+      }
+  }
+  state_->busy_seconds += std::chrono::duration<double>(Clock::now() - state_->first_start).count();
+  for (Bucket& bucket : state_->buckets) bucket.phase = Phase::idle;
+  state_->num_started = 0;
+}
+
+std::int64_t GradientSync::buffer_bytes() const {
+  return static_cast<std::int64_t>(state_->arena.size_bytes());
+}
+double GradientSync::wait_seconds() const {
+  return state_->wait_seconds;
+}
+double GradientSync::busy_seconds() const {
+  return state_->busy_seconds;
+}
+
+}  // namespace tessera::data_parallel
