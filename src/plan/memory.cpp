@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plan/memory.hpp"
+
+#include <fmt/core.h>
+
+#include "base/units.hpp"
+#include "model/gpt_stage.hpp"
+#include "model/parameters.hpp"
+
+namespace tessera::plan {
+namespace {
+
+/// Program, libraries, thread stacks, token pages and kernels' scratch; measured once with the quickstart model.
+constexpr std::uint64_t kProgramBytes = std::uint64_t{96} << 20;
+
+}  // namespace
+
+MemoryPlan predict_memory(const config::Config& config, int ranks) {
+  MemoryPlan plan;
+  plan.weights = model::Parameters::buffer_bytes(config.model);
+  plan.gradients = plan.weights;
+  plan.moments = 2 * plan.weights;
+  plan.activations =
+      model::GptStage::activation_bytes(config.model, config.optim.micro_batch, config.model.context, true);
+  if (ranks > 1) plan.communication = plan.gradients;  // receive buffers of GradientSync
+  plan.program = kProgramBytes;
+  return plan;
+}
+
+std::string describe(const MemoryPlan& plan) {
+  using base::format_bytes;
+  return fmt::format(
+      "memory a rank: {} (weights {}, gradients {}, moments {}, activations {}, communication {}, program {})",
+      format_bytes(plan.total()), format_bytes(plan.weights), format_bytes(plan.gradients), format_bytes(plan.moments),
+      format_bytes(plan.activations), format_bytes(plan.communication), format_bytes(plan.program));
+}
+
+}  // namespace tessera::plan

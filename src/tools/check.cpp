@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/core.h>
+
+#include "base/units.hpp"
+#include "comm/together.hpp"
+#include "config/options.hpp"
+#include "config/print.hpp"
+#include "json/json.hpp"
+#include "model/parameter_specs.hpp"
+#include "plan/memory.hpp"
+#include "tools/command.hpp"
+#include "tools/common.hpp"
+#include "train/flops.hpp"
+#include "train/setup.hpp"
+
+namespace tessera::tools {
+namespace {
+
+const std::vector<config::Flag> kFlags = {
+    {"ranks", true, "check for a job of N ranks (1)"},
+    {"print", false, "print the resolved configuration"},
+    {"markdown", false, "print the reference of all keys (docs/options.md) and do nothing else"},
+    {"json", false, "print one JSON object"},
+};
+
+/// What can be said without training: fills vocabulary and micro-batch from the data if the configuration names some.
+config::Config resolve_without_training(const config::Config& config, int ranks) {
+  config::Config resolved = config;
+  if (!config.data.train.empty()) {
+    const train::RunData data(config.data);
+    return train::resolve(config, data, ranks);
+  }
+  if (resolved.model.vocab == 0)
+    base::fail_usage("model.vocab = auto takes the vocabulary from data.train, which is not set: set one of the two");
+  if (resolved.optim.micro_batch == 0)
+    resolved.optim.micro_batch =
+        train::automatic_micro_batch(std::max<std::int64_t>(1, config.optim.batch / ranks), config.model.context);
+  return resolved;
+}
+
+void print_json(const config::Config& config, int ranks, const plan::MemoryPlan& memory) {
+  const train::FlopsPerToken flops = train::flops_per_token(config.model);
+  json::Json parts{json::Object{}};
+  parts.set("weights", memory.weights).set("gradients", memory.gradients).set("moments", memory.moments);
+  parts.set("activations", memory.activations).set("communication", memory.communication);
+  parts.set("program", memory.program).set("peak", memory.total());
+  json::Json object{json::Object{}};
+  object.set("parameters", model::num_parameters(config.model)).set("ranks", ranks);
+  object.set("micro_batch", config.optim.micro_batch).set("flops_per_token_causal", flops.causal);
+  object.set("flops_per_token_palm", flops.palm).set("memory_bytes_per_rank", std::move(parts));
+  fmt::print("{}\n", object.dump());
+}
+
+}  // namespace
+
+base::ExitCode run_check(Invocation& invocation) {
+  ConfigCall call = load_config_call(invocation, "check", kFlags, {});
+  if (call.help_shown) return base::ExitCode::done;
+  if (call.flags.contains("markdown")) {
+    if (invocation.is_root()) fmt::print("{}", config::options_markdown());
+    return base::ExitCode::done;
+  }
+  config::Config config;
+  int ranks = invocation.world.size();
+  comm::together(invocation.world, "check", [&] {
+    if (call.flags.contains("ranks")) ranks = static_cast<int>(base::parse_count(call.flags.at("ranks").back()));
+    config = resolve_without_training(call.config, ranks);
+  });
+  if (!invocation.is_root()) return base::ExitCode::done;
+  const plan::MemoryPlan memory = plan::predict_memory(config, ranks);
+  if (call.flags.contains("json")) {
+    print_json(config, ranks, memory);
+    return base::ExitCode::done;
+  }
+  if (call.flags.contains("print")) fmt::print("{}\n", config::to_ini(config));
+  const config::ModelConfig& m = config.model;
+  const auto parameters = static_cast<std::uint64_t>(model::num_parameters(m));
+  fmt::print("model: {} layers, hidden {}, {} heads of {}, context {}, vocabulary {}, head {}\n", m.layers, m.hidden,
+             m.heads, m.head_dim(), m.context, m.vocab, m.tied_head ? "tied" : "of its own");
+  fmt::print("parameters: {} ({})\n", base::format_count(parameters),
+             base::format_short(static_cast<double>(parameters)));
+  fmt::print("work: {:.4f} GFLOP a token (causal), {:.4f} (PaLM)\n", train::flops_per_token(m).causal / 1e9,
+             train::flops_per_token(m).palm / 1e9);
+  fmt::print("batch: {} sequences of {} tokens over {} rank(s), micro-batch {}\n", config.optim.batch, m.context, ranks,
+             config.optim.micro_batch);
+  fmt::print("{}\n", plan::describe(memory));
+  return base::ExitCode::done;
+}
+
+}  // namespace tessera::tools

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/common.hpp"
+
+#include <fmt/core.h>
+
+#include "base/units.hpp"
+#include "base/version.hpp"
+#include "comm/together.hpp"
+#include "config/options.hpp"
+#include "config/threads.hpp"
+#include "config/validate.hpp"
+#include "tensor/library.hpp"
+
+namespace tessera::tools {
+namespace {
+
+/// Warns where a rank may use fewer cores than it has threads: each of its steps would take several times as long.
+void warn_about_affinity(const Invocation& invocation, int threads) {
+  const int cores = config::affinity_cores();
+  if (threads > cores)
+    fmt::print(
+        stderr,
+        "warning: rank {} on {} has {} threads but may use only {} core(s): start with mpirun --bind-to none, or "
+        "set run.threads\n",
+        invocation.world.rank(), invocation.world.host(), threads, cores);
+}
+
+void print_flags(const std::vector<config::Flag>& flags) {
+  for (const config::Flag& flag : flags)
+    fmt::print("  --{:<24} {}\n", flag.name + (flag.takes_value ? " VALUE" : ""), flag.help);
+}
+
+bool wants_help(const std::vector<std::string>& arguments) {
+  for (const std::string& argument : arguments)
+    if (argument == "--help" || argument == "-h") return true;
+  return false;
+}
+
+}  // namespace
+
+ConfigCall load_config_call(Invocation& invocation, const char* command, const std::vector<config::Flag>& flags,
+                            const std::vector<std::string>& required) {
+  ConfigCall call;
+  if (wants_help(invocation.arguments)) {
+    call.help_shown = true;
+    if (!invocation.is_root()) return call;
+    fmt::print("Usage: tessera {} --config FILE [--section.key=value ...]\n\n", command);
+    print_flags(flags);
+    fmt::print("\nKeys, in files under [section] or here as --section.key=value:\n{}", config::options_help());
+    return call;
+  }
+  comm::together(invocation.world, "configuration", [&] {
+    config::ParsedConfig parsed = config::load_config(invocation.arguments, flags);
+    if (!parsed.positional.empty())
+      base::fail_usage("'{}' is not understood: options start with --, as in --config FILE", parsed.positional.front());
+    call.config = parsed.config;
+    call.flags = parsed.flags;
+    // --ranks: for a job that is not this one.
+    const bool other_job = call.flags.contains("ranks");
+    const int ranks =
+        other_job ? static_cast<int>(base::parse_count(call.flags.at("ranks").back())) : invocation.world.size();
+    if (ranks < 1) base::fail_usage("--ranks = {} must be at least 1", ranks);
+    std::vector<config::Problem> problems = config::validate(call.config, ranks);
+    for (const config::Problem& missing : config::missing_keys(call.config, required)) problems.push_back(missing);
+    config::throw_if_any(problems);
+    call.threads = config::resolve_threads(call.config.run.threads, invocation.world.node_size());
+    warn_about_affinity(invocation, call.threads);
+  });
+  return call;
+}
+
+PlainCall::PlainCall(Invocation& invocation, const char* command, const std::vector<config::Flag>& flags)
+    : command_(command) {
+  if (wants_help(invocation.arguments)) {
+    help_shown_ = true;
+    if (!invocation.is_root()) return;
+    fmt::print("Usage: tessera {} [options]\n\n", command);
+    print_flags(flags);
+    return;
+  }
+  config::ParsedFlags parsed = config::parse_flags(invocation.arguments, flags);
+  values_ = std::move(parsed.flags);
+  positional_ = std::move(parsed.positional);
+}
+
+std::string PlainCall::required(const std::string& flag) const {
+  if (!has(flag)) base::fail_usage("tessera {} needs --{} (see tessera {} --help)", command_, flag, command_);
+  return values_.at(flag).back();
+}
+
+std::string PlainCall::text(const std::string& flag, const std::string& fallback) const {
+  return has(flag) ? values_.at(flag).back() : fallback;
+}
+
+std::vector<std::string> PlainCall::all(const std::string& flag) const {
+  return has(flag) ? values_.at(flag) : std::vector<std::string>{};
+}
+
+std::int64_t PlainCall::count(const std::string& flag, std::int64_t fallback) const {
+  return has(flag) ? base::parse_count(values_.at(flag).back()) : fallback;
+}
+
+double PlainCall::number(const std::string& flag, double fallback, double least, double most) const {
+  if (!has(flag)) return fallback;
+  const std::string& text = values_.at(flag).back();
+  std::size_t used = 0;
+  double value = 0;
+  try {
+    value = std::stod(text, &used);
+  } catch (const std::exception&) {
+    used = 0;
+  }
+  if (used == 0 || used != text.size() || !(value >= least && value <= most))
+    base::fail_usage("--{} = '{}' is not a number from {} to {}", flag, text, least, most);
+  return value;
+}
+
+int PlainCall::threads(const Invocation& invocation) const {
+  return config::resolve_threads(text("threads", "auto"), invocation.world.node_size());
+}
+
+std::string version_line(const tensor::Device& device) {
+  return fmt::format("tessera {} ({}), {} kernels, {}, {}", base::version(), base::build_description(),
+                     device.instruction_set(), tensor::matrix_library_version(), comm::Environment::library_version());
+}
+
+}  // namespace tessera::tools

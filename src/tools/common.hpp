@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// What subcommands share: reading their options, resolving threads, the version line.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "config/config.hpp"
+#include "config/parse.hpp"
+#include "tensor/device.hpp"
+#include "tools/command.hpp"
+
+namespace tessera::tools {
+
+using FlagValues = std::map<std::string, std::vector<std::string>>;
+
+/// Options of a command that reads a configuration.
+struct ConfigCall {
+  config::Config config;    ///< loaded and validated for the ranks of the job
+  FlagValues flags;         ///< plain flags that were given
+  int threads = 1;          ///< run.threads resolved on this node
+  bool help_shown = false;  ///< --help was asked for and printed: nothing else to do
+};
+
+/// Reads --config files, --section.key values and `flags`; validates for `ranks` (0: those of the job) and demands the
+/// keys in `required`. Throws base::SharedError listing all problems. Collective.
+ConfigCall load_config_call(Invocation& invocation, const char* command, const std::vector<config::Flag>& flags,
+                            const std::vector<std::string>& required);
+
+/// Options of a command without a configuration. Not collective: problems are thrown as base::UsageError, by the
+/// constructor (unknown flags) and by the readers (bad values), on every rank that asks.
+class PlainCall {
+ public:
+  PlainCall(Invocation& invocation, const char* command, const std::vector<config::Flag>& flags);
+
+  bool help_shown() const { return help_shown_; }
+  bool has(const std::string& flag) const { return values_.contains(flag); }
+  const std::vector<std::string>& positional() const { return positional_; }
+  std::string required(const std::string& flag) const;
+  std::string text(const std::string& flag, const std::string& fallback) const;
+  std::vector<std::string> all(const std::string& flag) const;
+  std::int64_t count(const std::string& flag, std::int64_t fallback) const;
+  double number(const std::string& flag, double fallback, double least, double most) const;
+  /// Value of --threads for the ranks on this node.
+  int threads(const Invocation& invocation) const;
+
+ private:
+  std::string command_;
+  FlagValues values_;
+  std::vector<std::string> positional_;
+  bool help_shown_ = false;
+};
+
+/// "tessera 0.1.0 (GNU 12.2.0, Release), x86-64-v3 kernels, oneDNN 2.6.3, Open MPI 4.1.4"
+std::string version_line(const tensor::Device& device);
+
+}  // namespace tessera::tools

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <fmt/core.h>
+#include <iostream>
+
+#include "base/units.hpp"
+#include "data/prepare.hpp"
+#include "data/token_file.hpp"
+#include "json/json.hpp"
+#include "tools/command.hpp"
+#include "tools/common.hpp"
+#include "tools/text_input.hpp"
+
+namespace tessera::tools {
+namespace {
+
+const char* const kUsage =
+    "Usage: tessera data prepare --input F... --tokenizer bytes|characters|PATH --output F.h5\n"
+    "       tessera data inspect FILE.h5\n"
+    "       tessera data train-tokenizer --input F... --vocab N --output T\n"
+    "       tessera data encode --tokenizer T [--jsonl]    lines of text to JSON arrays of ids\n"
+    "       tessera data decode --tokenizer T [--jsonl]    and back\n";
+
+/// --input takes several values: `--input a b c` leaves b and c positional.
+std::vector<std::string> inputs_of(const PlainCall& call) {
+  std::vector<std::string> inputs = call.all("input");
+  inputs.insert(inputs.end(), call.positional().begin(), call.positional().end());
+  if (inputs.empty()) base::fail_usage("--input is missing: give text files, folders, or '-' for standard input");
+  return inputs;
+}
+
+base::ExitCode prepare(Invocation& invocation) {
+  const PlainCall call(invocation, "data prepare",
+                       {{"input", true, "text files, folders, or '-' for standard input; each file is a document"},
+                        {"tokenizer", true, "bytes, characters, a tokenizer file or folder, or a token file"},
+                        {"output", true, "token file to write (.h5)"},
+                        {"valid-fraction", true, "last part of the text to hold out, e.g. 0.1"},
+                        {"valid-output", true, "token file for the held-out part"},
+                        {"json", false, "print one JSON object"}});
+  if (call.help_shown()) return base::ExitCode::done;
+  data::PrepareOptions options;
+  options.inputs = inputs_of(call);
+  options.tokenizer = call.required("tokenizer");
+  options.output = call.required("output");
+  options.valid_fraction = call.number("valid-fraction", 0.0, 0.0, 0.999);
+  options.valid_output = call.text("valid-output", "");
+  const data::PrepareReport report = data::prepare(options);
+  if (call.has("json")) {
+    json::Json object{json::Object{}};
+    object.set("output", options.output).set("documents", report.documents).set("tokens", report.tokens);
+    object.set("vocab", report.vocab).set("text_bytes", report.text_bytes).set("tokenizer", report.tokenizer_kind);
+    fmt::print("{}\n", object.dump());
+  } else {
+    fmt::print("'{}': {} tokens of {} documents, {} of text, {} tokenizer with {} entries\n", options.output,
+               base::format_count(static_cast<std::uint64_t>(report.tokens)), report.documents,
+               base::format_bytes(report.text_bytes), report.tokenizer_kind, report.vocab);
+  }
+  return base::ExitCode::done;
+}
+
+base::ExitCode inspect(Invocation& invocation) {
+  const PlainCall call(invocation, "data inspect FILE.h5", {{"json", false, "print one JSON object"}});
+  if (call.help_shown()) return base::ExitCode::done;
+  if (call.positional().size() != 1) base::fail_usage("tessera data inspect needs one token file");
+  const data::TokenFile file = data::TokenFile::open(call.positional().front());
+  const auto tokenizer = file.tokenizer();
+  std::vector<std::int32_t> ids(static_cast<std::size_t>(std::min<std::int64_t>(64, file.num_tokens())));
+  file.read(0, static_cast<std::int64_t>(ids.size()), ids.data());
+  const std::string beginning = tokenizer->decode(ids);
+  if (call.has("json")) {
+    json::Json object{json::Object{}};
+    object.set("path", file.path()).set("tokens", file.num_tokens());
+    object.set("documents", static_cast<std::int64_t>(file.documents().size())).set("vocab", file.vocab_size());
+    object.set("text_bytes", file.text_bytes()).set("tokenizer", tokenizer->kind());
+    object.set("fingerprint", file.fingerprint()).set("beginning", beginning);
+    fmt::print("{}\n", object.dump());
+    return base::ExitCode::done;
+  }
+  fmt::print("tokens      {}\ndocuments   {}\ntext        {}\n",
+             base::format_count(static_cast<std::uint64_t>(file.num_tokens())), file.documents().size(),
+             base::format_bytes(file.text_bytes()));
+  fmt::print("tokenizer   {}, {} entries, fingerprint {}\nbegins      {}\n", tokenizer->kind(), file.vocab_size(),
+             file.fingerprint(), json::Json(beginning).dump());
+  return base::ExitCode::done;
+}
+
+base::ExitCode train_tokenizer(Invocation& invocation) {
+  const PlainCall call(invocation, "data train-tokenizer",
+                       {{"input", true, "text files, or '-' for standard input"},
+                        {"vocab", true, "entries: 256 bytes, merges, and the end token"},
+                        {"output", true, "tokenizer file to write"}});
+  if (call.help_shown()) return base::ExitCode::done;
+  std::vector<std::string> texts;
+  for (const std::string& path : data::expand_inputs(inputs_of(call))) texts.push_back(read_text(path));
+  const std::string output = call.required("output");
+  call.required("vocab");
+  const auto tokenizer = text::train_bpe(texts, call.count("vocab", 0));
+  text::save_tokenizer(*tokenizer, output);
+  fmt::print("'{}': byte-level BPE with {} entries, fingerprint {}\n", output, tokenizer->vocab_size(),
+             tokenizer->fingerprint());
+  return base::ExitCode::done;
+}
+
+base::ExitCode encode(Invocation& invocation, bool decode) {
+  const PlainCall call(invocation, decode ? "data decode" : "data encode",
+                       {{"tokenizer", true, "bytes, a tokenizer file or folder, or a token file"},
+                        {"jsonl", false, "the text side is JSON strings, one a line"}});
+  if (call.help_shown()) return base::ExitCode::done;
+  const auto tokenizer = data::open_tokenizer(call.required("tokenizer"));
+  const bool jsonl = call.has("jsonl");
+  std::int64_t number = 0;
+  for (std::string line; std::getline(std::cin, line);) {
+    const std::string where = fmt::format("standard input, line {}", ++number);
+    if (decode) {
+      std::vector<text::TokenId> ids;
+      const json::Json list = json::parse(line, where);
+      for (const json::Json& id : list.as_array()) ids.push_back(static_cast<text::TokenId>(id.as_int()));
+      const std::string text = tokenizer->decode(ids);
+      fmt::print("{}\n", jsonl ? json::Json(text).dump() : text);
+    } else {
+      json::Json ids{json::Array{}};
+      for (const text::TokenId id : tokenizer->encode(jsonl ? json::parse(line, where).as_string() : line))
+        ids.push(static_cast<std::int64_t>(id));
+      fmt::print("{}\n", ids.dump());
+    }
+  }
+  return base::ExitCode::done;
+}
+
+}  // namespace
+
+base::ExitCode run_data(Invocation& invocation) {
+  if (!invocation.is_root()) return base::ExitCode::done;  // files are written once
+  const std::string action = invocation.arguments.empty() ? "" : invocation.arguments.front();
+  if (!action.empty()) invocation.arguments.erase(invocation.arguments.begin());
+  if (action == "prepare") return prepare(invocation);
+  if (action == "inspect") return inspect(invocation);
+  if (action == "train-tokenizer") return train_tokenizer(invocation);
+  if (action == "encode") return encode(invocation, false);
+  if (action == "decode") return encode(invocation, true);
+  if (action == "--help" || action == "-h") {
+    fmt::print("{}", kUsage);
+    return base::ExitCode::done;
+  }
+  base::fail_usage("tessera data: '{}' is not one of prepare, inspect, train-tokenizer, encode, decode\n{}", action,
+                   kUsage);
+}
+
+}  // namespace tessera::tools

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cstdio>
+#include <fmt/core.h>
+#include <string_view>
+
+#include "base/version.hpp"
+#include "config/nearest.hpp"
+#include "tools/command.hpp"
+
+namespace {
+
+using tessera::base::ExitCode;
+using tessera::tools::Command;
+
+constexpr double kDefaultTimeoutSeconds = 600;
+
+void print_help() {
+  fmt::print("tessera {} trains GPT models over MPI.\n\nUsage: tessera COMMAND [options]\n\n",
+             tessera::base::version());
+  for (const Command& command : tessera::tools::commands()) fmt::print("  {:<10} {}\n", command.name, command.summary);
+  fmt::print("\n`tessera COMMAND --help` lists the options of a command.\n");
+}
+
+const Command* find(std::string_view name) {
+  for (const Command& command : tessera::tools::commands())
+    if (name == command.name) return &command;
+  return nullptr;
+}
+
+int unknown_command(std::string_view name) {
+  std::vector<std::string> names;
+  for (const Command& command : tessera::tools::commands()) names.emplace_back(command.name);
+  fmt::print(stderr, "error: '{}' is not a command of tessera; the nearest is '{}'. `tessera help` lists all\n", name,
+             tessera::config::nearest(std::string(name), names));
+  return static_cast<int>(ExitCode::usage);
+}
+
+/// Runs the command. Errors that all ranks share end in order; an error of one rank ends the whole job at once, as the
+/// others wait for its messages.
+int run(const Command& command, tessera::tools::Invocation& invocation) {
+  const tessera::comm::Communicator& world = invocation.world;
+  try {
+    return static_cast<int>(command.run(invocation));
+  } catch (const tessera::base::SharedError& error) {
+    if (world.rank() == 0) fmt::print(stderr, "error: {}\n", error.what());
+    return static_cast<int>(error.code());
+  } catch (const tessera::base::Error& error) {
+    if (world.size() == 1)
+      fmt::print(stderr, "error: {}\n", error.what());
+    else
+      fmt::print(stderr, "error: rank {} on {}: {}\n", world.rank(), world.host(), error.what());
+    if (world.size() == 1) return static_cast<int>(error.code());
+    std::fflush(nullptr);
+    world.abort(static_cast<int>(error.code()));
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "error: rank {} on {}: {} (please report this)\n", world.rank(), world.host(), error.what());
+    if (world.size() == 1) return static_cast<int>(ExitCode::failed);
+    std::fflush(nullptr);
+    world.abort(static_cast<int>(ExitCode::failed));
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::string_view name = argc > 1 ? argv[1] : "";
+  if (name.empty() || name == "help" || name == "--help" || name == "-h") {
+    print_help();
+    return static_cast<int>(name.empty() ? ExitCode::usage : ExitCode::done);
+  }
+  const Command* command = find(name == "--version" ? std::string_view("version") : name);
+  if (!command) return unknown_command(name);
+  if (command->before_mpi) {
+    try {
+      command->before_mpi({argv + 2, argv + argc});
+    } catch (const tessera::base::Error& error) {
+      fmt::print(stderr, "error: {}\n", error.what());
+      return static_cast<int>(error.code());
+    }
+  }
+  tessera::comm::Environment environment(argc, argv);
+  tessera::comm::Communicator world = tessera::comm::Communicator::world(kDefaultTimeoutSeconds);
+  tessera::tools::Invocation invocation{{argv + 2, argv + argc}, world};
+  const int code = run(*command, invocation);
+  std::fflush(nullptr);
+  return code;
+}

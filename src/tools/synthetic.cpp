@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/synthetic.hpp"
+
+#include <fstream>
+
+#include "base/error.hpp"
+#include "base/philox.hpp"
+#include "data/prepare.hpp"
+#include "tools/temporary_folder.hpp"
+
+namespace tessera::tools {
+
+data::TokenFile synthetic_tokens(std::int64_t num_bytes) {
+  constexpr std::string_view kLetters = "the quick brown fox jumps over the lazy dog.\n";
+  const base::PhiloxKey key = base::philox_key(1, base::RandomStream::test);
+  std::string text;
+  for (std::int64_t i = 0; i < num_bytes; ++i)
+    text += kLetters[static_cast<std::size_t>(base::random_u64(key, static_cast<std::uint64_t>(i)) % kLetters.size())];
+  const TemporaryFolder folder;  // the map outlives the folder
+  std::ofstream file(folder.path() + "/text.txt", std::ios::binary);
+  file << text;
+  file.close();
+  if (!file) base::fail("cannot write to the temporary folder '{}'", folder.path());
+  data::PrepareOptions options;
+  options.inputs = {folder.path() + "/text.txt"};
+  options.tokenizer = "bytes";
+  options.output = folder.path() + "/tokens.h5";
+  data::prepare(options);
+  return data::TokenFile::open(options.output);
+}
+
+}  // namespace tessera::tools

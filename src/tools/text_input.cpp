@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/text_input.hpp"
+
+#include <cmath>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+
+#include "base/error.hpp"
+#include "data/prepare.hpp"
+#include "tools/temporary_folder.hpp"
+
+namespace tessera::tools {
+
+EvaluationText::EvaluationText(std::unique_ptr<data::TokenFile> file, std::string name, std::int64_t first,
+                               std::int64_t last)
+    : file_(std::move(file)),
+      name_(std::move(name)),
+      range_{file_.get(), first, last < 0 ? file_->num_tokens() : last} {}
+
+EvaluationText open_evaluation_text(const std::string& path, const text::Tokenizer& tokenizer) {
+  if (data::is_token_file(path)) {
+    auto file = std::make_unique<data::TokenFile>(data::TokenFile::open(path));
+    if (file->fingerprint() != tokenizer.fingerprint())
+      base::fail_usage(
+          "'{}' was made with another tokenizer than the checkpoint: prepare the text with the run's token file "
+          "as --tokenizer, or give the text itself",
+          path);
+    return {std::move(file), "'" + path + "'", 0, -1};
+  }
+  const TemporaryFolder folder;  // the token file stays readable through its map after the folder is gone
+  const std::string tokenizer_path = folder.path() + "/tokenizer.json", output = folder.path() + "/tokens.h5";
+  text::save_tokenizer(tokenizer, tokenizer_path);
+  data::PrepareOptions options;
+  options.inputs = {path};
+  options.tokenizer = tokenizer_path;
+  options.output = output;
+  data::prepare(options);
+  return {std::make_unique<data::TokenFile>(data::TokenFile::open(output)), "'" + path + "'", 0, -1};
+}
+
+EvaluationText held_out_text(const config::DataConfig& config, const std::string& checkpoint) {
+  if (!config.valid.empty())
+    return {std::make_unique<data::TokenFile>(data::TokenFile::open(config.valid)), "'" + config.valid + "'", 0, -1};
+  if (config.valid_fraction <= 0)
+    base::fail_usage("the run of '{}' held nothing out: give a text or token file with --data", checkpoint);
+  auto file = std::make_unique<data::TokenFile>(data::TokenFile::open(config.train));
+  const auto split =
+      static_cast<std::int64_t>(std::floor(static_cast<double>(file->num_tokens()) * (1.0 - config.valid_fraction)));
+  return {std::move(file), "the held-out part of '" + config.train + "'", split, -1};
+}
+
+std::string read_text(const std::string& path) {
+  std::string text;
+  if (path == "-") {
+    text.assign(std::istreambuf_iterator<char>(std::cin), {});
+  } else {
+    std::ifstream file(path, std::ios::binary);
+    if (!file) base::fail_usage("cannot read '{}': no such file, or no permission", path);
+    text.assign(std::istreambuf_iterator<char>(file), {});
+  }
+  if (text.empty()) base::fail_usage("'{}' holds no text", path);
+  return text;
+}
+
+}  // namespace tessera::tools

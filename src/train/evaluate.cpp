@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/evaluate.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#include "data/windows.hpp"
+
+namespace tessera::train {
+
+double Evaluation::perplexity() const {
+  return std::exp(loss);
+}
+
+std::uint64_t target_text_bytes(const TokenRange& range) {
+  constexpr std::int64_t kChunk = 1 << 16;
+  const auto tokenizer = range.file->tokenizer();
+  std::vector<std::int32_t> ids(static_cast<std::size_t>(kChunk));
+  std::uint64_t bytes = 0;
+  for (std::int64_t at = range.first + 1; at < range.last; at += kChunk) {
+    const std::int64_t count = std::min(kChunk, range.last - at);
+    range.file->read(at, count, ids.data());
+    bytes += tokenizer->decode(ids.data(), static_cast<std::size_t>(count)).size();
+  }
+  return bytes;
+}
+
+Evaluation evaluate(const comm::Communicator& ranks, model::GptStage& stage, const TokenRange& range,
+                    std::int64_t context, std::int64_t max_batch, std::uint64_t text_bytes) {
+  const std::int64_t num_windows = data::num_windows(range.num_tokens(), context);
+  const auto size = static_cast<std::size_t>(max_batch * context);
+  std::vector<std::int32_t> tokens(size), targets(size);
+  double loss = 0;
+  const std::int64_t stride = max_batch * ranks.size();
+  for (std::int64_t first = max_batch * ranks.rank(); first < num_windows; first += stride) {
+    const std::int64_t batch = std::min(max_batch, num_windows - first);
+    for (std::int64_t b = 0; b < batch; ++b)
+      data::fill_window(*range.file, range.first, range.last, context, first + b, tokens.data() + b * context,
+                        targets.data() + b * context);
+    const tensor::Shape shape{batch, context};
+    loss += stage.forward({{tokens.data(), shape}, {targets.data(), shape}, {}}, {}, 0.0f);
+  }
+  Evaluation result;
+  result.num_targets = range.num_tokens() - 1;
+  result.text_bytes = text_bytes;
+  const double total = ranks.sum(loss, "loss of the evaluation");
+  result.loss = total / static_cast<double>(result.num_targets);
+  if (text_bytes > 0) result.bits_per_byte = total / std::numbers::ln2 / static_cast<double>(text_bytes);
+  return result;
+}
+
+}  // namespace tessera::train

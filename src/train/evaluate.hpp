@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "comm/communicator.hpp"
+#include "model/gpt_stage.hpp"
+#include "train/batch_source.hpp"
+
+namespace tessera::train {
+
+/// Loss over all of a held-out part.
+struct Evaluation {
+  double loss = 0;           ///< mean over all targets, nats a token
+  double bits_per_byte = 0;  ///< total loss / ln 2 / bytes of text those targets decode to
+  std::int64_t num_targets = 0;
+  std::uint64_t text_bytes = 0;
+  double perplexity() const;
+};
+
+/// Bytes of text that tokens (first, last) of the range decode to: every token but the first is a target.
+std::uint64_t target_text_bytes(const TokenRange& range);
+
+/// Evaluates the whole range in consecutive windows of `context` tokens, `max_batch` at a time. Windows are dealt to
+/// the ranks in turns of max_batch. Collective over `ranks`; same result on all.
+Evaluation evaluate(const comm::Communicator& ranks, model::GptStage& stage, const TokenRange& range,
+                    std::int64_t context, std::int64_t max_batch, std::uint64_t text_bytes);
+
+}  // namespace tessera::train

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "checkpoint/checkpoint.hpp"
+#include "config/config.hpp"
+#include "model/parameters.hpp"
+#include "text/tokenizer.hpp"
+
+namespace tessera::train {
+
+/// A model read from a checkpoint, for generation and evaluation: weights only.
+struct LoadedModel {
+  std::string path;  ///< of the checkpoint file
+  checkpoint::RunState state;
+  config::Config config;
+  std::unique_ptr<text::Tokenizer> tokenizer;
+  std::unique_ptr<model::Parameters> parameters;
+};
+
+/// `path`: a checkpoint file, a folder of them or a run folder (newest). Throws base::UsageError.
+LoadedModel load_model(const std::string& path);
+
+}  // namespace tessera::train

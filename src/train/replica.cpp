@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/replica.hpp"
+
+namespace tessera::train {
+
+std::vector<optim::OptimizedTile> optimized_tiles(const model::Parameters& parameters) {
+  std::vector<optim::OptimizedTile> tiles;
+  for (const model::Parameter& p : parameters.all()) tiles.push_back({p.tile, p.weight, p.gradient, p.spec.decay});
+  return tiles;
+}
+
+Replica::Replica(const comm::Communicator& ranks, tensor::Device& device, const config::Config& config,
+                 const TokenRange& tokens)
+    : ranks_(&ranks),
+      device_(&device),
+      config_(config),
+      parameters_(config.model, true),
+      stage_(device, config.model, parameters_, config.optim.micro_batch, config.model.context, true),
+      batches_(tokens, config.run.seed, config.model.context,
+               {config.optim.batch, config.optim.micro_batch, ranks.rank(), ranks.size()}),
+      optimizer_(config.optim, optimized_tiles(parameters_)),
+      sync_(ranks, device, parameters_.flat_gradients(), config.parallel.bucket_bytes) {
+  parameters_.initialize(config.run.seed, device.threads());
+}
+
+std::vector<checkpoint::TensorTile> Replica::tiles() {
+  std::vector<checkpoint::TensorTile> tiles;
+  for (const model::Parameter& p : parameters_.all()) tiles.push_back({"model", p.tile, p.weight});
+  const auto& optimized = optimizer_.tiles();
+  for (std::size_t i = 0; i < optimized.size(); ++i) {
+    tiles.push_back({"optimizer/m", optimized[i].tile, optimizer_.m()[i]});
+    tiles.push_back({"optimizer/v", optimized[i].tile, optimizer_.v()[i]});
+  }
+  return tiles;
+}
+
+}  // namespace tessera::train

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/run_folder.hpp"
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fmt/core.h>
+#include <fstream>
+#include <map>
+
+#include "base/error.hpp"
+#include "comm/together.hpp"
+#include "config/parse.hpp"
+#include "config/print.hpp"
+
+namespace tessera::train {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+/// Keys whose change makes a checkpoint unusable.
+bool shapes_model(const std::string& key) {
+  return key.starts_with("model.") && key != "model.dropout";
+}
+
+/// Keys that say where and how fast a run goes, not what it computes.
+bool is_incidental(const std::string& key) {
+  static constexpr const char* keys[] = {
+      "run.dir",         "run.steps",           "run.stop_after",    "run.device",
+      "run.threads",     "run.log_interval",    "run.eval_interval", "data.train",
+      "data.valid",      "data.tokenizer",      "parallel.data",     "parallel.timeout",
+      "parallel.bucket", "checkpoint.interval", "checkpoint.keep",   "optim.micro_batch"};
+  for (const char* incidental : keys)
+    if (key == incidental) return true;
+  return false;
+}
+
+void compare_configs(const std::string& path, const config::Config& saved, const config::Config& now, bool print) {
+  const std::map<std::string, std::string> before = config::key_values(saved), after = config::key_values(now);
+  std::string refused, noted;
+  for (const auto& [key, value] : after) {
+    const auto old = before.find(key);
+    if (old == before.end() || old->second == value || is_incidental(key)) continue;
+    (shapes_model(key) ? refused : noted) +=
+        fmt::format("\n  {}: {} in the checkpoint, {} now", key, old->second, value);
+  }
+  if (!refused.empty())
+    base::fail_usage("checkpoint '{}' is of another model:{}\nUse the checkpoint's settings, or another run.dir", path,
+                     refused);
+  if (!noted.empty() && print) fmt::print("note: resuming '{}' with changed settings:{}\n", path, noted);
+}
+
+}  // namespace
+
+RunFolder::RunFolder(const comm::Communicator& ranks, const config::Config& resolved)
+    : ranks_(&ranks), dir_(resolved.run.dir) {
+  comm::together(ranks, "run folder", [&] {
+    if (ranks.rank() != 0) return;
+    std::error_code error;
+    fs::create_directories(checkpoints_dir(), error);
+    std::ofstream file;
+    if (!error) {
+      file.open(dir_ + "/config.cfg");
+      file << config::to_ini(resolved);
+      file.close();
+    }
+    if (error || !file)
+      base::fail_usage("run.dir = '{}' cannot be written: {}. Choose a folder you may write to", dir_,
+                       error ? error.message() : std::strerror(errno));
+  });
+}
+
+bool RunFolder::resume(Replica& replica, const RunData& data, checkpoint::RunState& state) const {
+  std::string path;
+  comm::together(*ranks_, "search for checkpoints", [&] {
+    if (ranks_->rank() != 0) return;
+    std::vector<std::string> warnings;
+    path = checkpoint::find_newest(checkpoints_dir(), warnings).value_or("");
+    for (const std::string& warning : warnings) fmt::print(stderr, "warning: {}\n", warning);
+  });
+  path = ranks_->broadcast_text(path, 0, "path of the checkpoint");
+  if (path.empty()) return false;
+  comm::together(*ranks_, "checkpoint read", [&] {
+    state = checkpoint::read_state(path);
+    if (state.tokenizer_fingerprint != data.train_file.fingerprint())
+      base::fail_usage(
+          "checkpoint '{}' was trained with another tokenizer (fingerprint {}) than data.train = '{}' (fingerprint "
+          "{}): "
+          "use its token file, or another run.dir",
+          path, state.tokenizer_fingerprint, data.train_file.path(), data.train_file.fingerprint());
+    compare_configs(path, config::parse_text(state.config, path + ":/run/config"), replica.config(),
+                    ranks_->rank() == 0);
+    checkpoint::read_tiles(path, replica.tiles());
+  });
+  if (ranks_->rank() == 0) fmt::print("resumed from '{}' (step {})\n", path, state.step);
+  return true;
+}
+
+std::string RunFolder::save(Replica& replica, const checkpoint::RunState& state) const {
+  // Data ranks hold equal copies: the first one writes.
+  const std::vector<checkpoint::TensorTile> tiles =
+      ranks_->rank() == 0 ? replica.tiles() : std::vector<checkpoint::TensorTile>{};
+  return checkpoint::save(*ranks_, checkpoints_dir(), state, tiles, replica.config().checkpoint.keep);
+}
+
+}  // namespace tessera::train

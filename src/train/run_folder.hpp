@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+#include "comm/communicator.hpp"
+#include "config/config.hpp"
+#include "train/replica.hpp"
+#include "train/setup.hpp"
+
+namespace tessera::train {
+
+/// The folder of a run: config.cfg, metrics.jsonl, checkpoints/, log/.
+class RunFolder {
+ public:
+  /// Creates the folder and writes config.cfg on rank 0. Collective; throws base::SharedError if it cannot be written.
+  RunFolder(const comm::Communicator& ranks, const config::Config& resolved);
+
+  std::string metrics_path() const { return dir_ + "/metrics.jsonl"; }
+  std::string checkpoints_dir() const { return dir_ + "/checkpoints"; }
+
+  /// Newest valid checkpoint into `replica`, if there is one; false if the run starts from nothing. Refuses a
+  /// checkpoint of another model or tokenizer, listing every difference; other changed keys are named as notes on rank
+  /// 0. Collective.
+  bool resume(Replica& replica, const RunData& data, checkpoint::RunState& state) const;
+  /// Saves weights, moments and state. Collective.
+  std::string save(Replica& replica, const checkpoint::RunState& state) const;
+
+ private:
+  const comm::Communicator* ranks_;
+  std::string dir_;
+};
+
+}  // namespace tessera::train

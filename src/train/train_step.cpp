@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/train_step.hpp"
+
+#include <array>
+#include <cmath>
+#include <fmt/core.h>
+
+#include "base/error.hpp"
+#include "optim/clipping.hpp"
+#include "optim/schedule.hpp"
+
+namespace tessera::train {
+namespace {
+
+/// Loss and stop requests of all ranks in one message, so that every rank reaches the same verdict.
+void agree(Replica& replica, double my_loss, bool my_stop, StepReport& report, int& nonfinite_rank) {
+  const comm::Communicator& ranks = replica.ranks();
+  const std::array<double, 2> mine{my_loss, my_stop ? 1.0 : 0.0};
+  std::vector<double> all(2 * static_cast<std::size_t>(ranks.size()));
+  ranks.all_gather<double>(mine, all, "loss of the step");
+  nonfinite_rank = -1;
+  for (int rank = 0; rank < ranks.size(); ++rank) {
+    const double loss = all[2 * static_cast<std::size_t>(rank)];
+    if (!std::isfinite(loss) && nonfinite_rank < 0) nonfinite_rank = rank;
+    report.loss += loss;
+    report.stop_requested = report.stop_requested || all[2 * static_cast<std::size_t>(rank) + 1] > 0;
+  }
+}
+
+/// One verdict for all ranks, before the update. True: skip the update.
+bool reject_nonfinite(const Replica& replica, const StepReport& report, int nonfinite_rank) {
+  if (std::isfinite(report.loss) && std::isfinite(report.grad_norm)) return false;
+  if (replica.config().optim.on_nonfinite == "skip") return true;
+  const std::string where = nonfinite_rank >= 0 ? fmt::format("the loss of rank {}", nonfinite_rank)
+                                                : std::string("the gradient of all ranks");
+  throw base::SharedError(
+      fmt::format(
+          "step {}: {} is not finite (loss {}, gradient norm {}). Nothing was updated. Lower optim.lr, lengthen "
+          "optim.warmup, or set optim.on_nonfinite = skip",
+          report.step, where, report.loss, report.grad_norm),
+      base::ExitCode::diverged);
+}
+
+}  // namespace
+
+StepReport train_step(Replica& replica, std::int64_t step, std::int64_t& updates, bool stop_requested) {
+  const config::Config& config = replica.config();
+  tensor::Device& device = replica.device();
+  const model::DropoutSource dropout{static_cast<float>(config.model.dropout), config.run.seed};
+  const auto num_targets = static_cast<double>(config.optim.batch * config.model.context);
+  const std::int64_t num_micro = replica.batches().cut().num_micro_batches();
+
+  tensor::fill_zero(device, replica.parameters().gradients());
+  double loss = 0;
+  for (std::int64_t micro = 0; micro < num_micro; ++micro) {
+    const model::MicroBatch batch = replica.batches().load(step - 1, micro);
+    loss += replica.stage().forward(batch, dropout, static_cast<float>(1.0 / num_targets));
+    const bool last = micro + 1 == num_micro;
+    replica.stage().backward(batch, dropout, [&](std::int64_t first) {
+      if (last) replica.sync().ready(first);
+    });
+  }
+  replica.sync().finish();
+
+  StepReport report;
+  report.step = step;
+  int nonfinite_rank = -1;
+  agree(replica, loss / num_targets, stop_requested, report, nonfinite_rank);
+  report.grad_norm = optim::gradient_norm(device, replica.optimizer().tiles());
+  report.lr = optim::learning_rate(config.optim, config.run.steps, step);
+  report.skipped = reject_nonfinite(replica, report, nonfinite_rank);
+  if (report.skipped) return report;
+  const double factor = optim::clip(device, config.optim, replica.optimizer().tiles(), report.grad_norm);
+  replica.optimizer().step(device, ++updates, report.lr, factor);
+  return report;
+}
+
+}  // namespace tessera::train

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/trainer.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <fmt/core.h>
+#include <memory>
+
+#include "comm/together.hpp"
+#include "config/print.hpp"
+#include "json/json.hpp"
+#include "metrics/metrics_file.hpp"
+#include "metrics/process_memory.hpp"
+#include "metrics/progress.hpp"
+#include "train/evaluate.hpp"
+#include "train/flops.hpp"
+#include "train/run_folder.hpp"
+#include "train/train_step.hpp"
+
+namespace tessera::train {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+/// One start of a run: from its newest checkpoint to run.steps, run.stop_after or a request to stop.
+class Run {
+ public:
+  Run(const comm::Communicator& ranks, tensor::Device& device, const config::Config& config, const RunData& data,
+      const TrainHooks& hooks)
+      : ranks_(ranks),
+        config_(config),
+        data_(data),
+        hooks_(hooks),
+        folder_(ranks, config),
+        replica_(ranks, device, config, data.train),
+        progress_(ranks.rank() != 0 || hooks.quiet) {}
+
+  base::ExitCode go();
+
+ private:
+  void start();
+  void record(const StepReport& report, double seconds);
+  void evaluate_now(std::int64_t step);
+  void save_now();
+
+  const comm::Communicator& ranks_;
+  const config::Config& config_;
+  const RunData& data_;
+  const TrainHooks& hooks_;
+  RunFolder folder_;
+  Replica replica_;
+  checkpoint::RunState state_;
+  std::unique_ptr<metrics::MetricsFile> metrics_;  // rank 0
+  metrics::Progress progress_;
+  std::uint64_t valid_text_bytes_ = 0;
+  std::int64_t saved_step_ = -1;
+};
+
+void Run::start() {
+  if (folder_.resume(replica_, data_, state_)) saved_step_ = state_.step;
+  state_.config = config::to_ini(config_);
+  state_.version = hooks_.version;
+  state_.mesh = fmt::format("data {}", ranks_.size());
+  state_.tokenizer_fingerprint = data_.train_file.fingerprint();
+  comm::together(ranks_, "metrics file", [&] {
+    state_.tokenizer = data_.train_file.tokenizer()->serialize();
+    if (data_.valid.file) valid_text_bytes_ = target_text_bytes(data_.valid);
+    if (ranks_.rank() != 0) return;
+    metrics_ = std::make_unique<metrics::MetricsFile>(folder_.metrics_path());
+    metrics_->resume_at(state_.step);
+  });
+}
+
+void Run::record(const StepReport& report, double seconds) {
+  if (ranks_.rank() != 0) return;
+  const auto tokens = static_cast<double>(config_.optim.batch * config_.model.context);
+  json::Json line{json::Object{}};
+  line.set("step", report.step).set("loss", report.loss).set("lr", report.lr).set("grad_norm", report.grad_norm);
+  line.set("tokens", state_.tokens).set("seconds", seconds).set("tokens_per_second", tokens / seconds);
+  line.set("peak_memory_bytes", metrics::peak_memory_bytes());
+  if (report.skipped) line.set("skipped", true);
+  metrics_->append(line);
+  const bool last = report.step == config_.run.steps;
+  if (report.step % config_.run.log_interval == 0 || last || report.skipped)
+    progress_.step({report.step, config_.run.steps, report.loss, tokens / seconds,
+                    tokens / seconds * flops_per_token(config_.model).causal / 1e9,
+                    seconds * static_cast<double>(config_.run.steps - report.step)});
+}
+
+void Run::evaluate_now(std::int64_t step) {
+  const Evaluation result = evaluate(ranks_, replica_.stage(), data_.valid, config_.model.context,
+                                     config_.optim.micro_batch, valid_text_bytes_);
+  if (ranks_.rank() != 0) return;
+  json::Json line{json::Object{}};
+  line.set("step", step).set("valid_loss", result.loss).set("bits_per_byte", result.bits_per_byte);
+  metrics_->append(line);
+  progress_.line(fmt::format("step {}: validation loss {:.4f} nats a token, {:.4f} bits a byte", step, result.loss,
+                             result.bits_per_byte));
+}
+
+void Run::save_now() {
+  const Clock::time_point before = Clock::now();
+  const std::string path = folder_.save(replica_, state_);
+  saved_step_ = state_.step;
+  progress_.line(fmt::format("step {}: checkpoint '{}' ({:.2f} s)", state_.step, path, seconds_since(before)));
+}
+
+base::ExitCode Run::go() {
+  start();
+  const std::int64_t last = config_.run.stop_after > 0
+                                ? std::min(config_.run.steps, state_.step + config_.run.stop_after)
+                                : config_.run.steps;
+  if (state_.step >= config_.run.steps)
+    progress_.line(fmt::format("run.steps = {} are done: nothing to train", config_.run.steps));
+  const auto due = [](std::int64_t interval, std::int64_t step) { return interval > 0 && step % interval == 0; };
+  bool stop = false;
+  while (state_.step < last && !stop) {
+    const Clock::time_point before = Clock::now();
+    const StepReport report = train_step(replica_, state_.step + 1, state_.updates, hooks_.stop_requested());
+    state_.step = report.step;
+    state_.tokens += config_.optim.batch * config_.model.context;
+    if (report.skipped && ++state_.skips > config_.optim.max_skips)
+      throw base::SharedError(
+          fmt::format("step {}: {} steps were skipped as not finite, optim.max_skips = {} allows no more", report.step,
+                      state_.skips, config_.optim.max_skips),
+          base::ExitCode::diverged);
+    record(report, seconds_since(before));
+    if (data_.valid.file && (due(config_.run.eval_interval, state_.step) || state_.step == config_.run.steps))
+      evaluate_now(state_.step);
+    if (due(config_.checkpoint.interval, state_.step)) save_now();
+    stop = report.stop_requested;
+  }
+  if (saved_step_ != state_.step) save_now();
+  progress_.finish();
+  return stop && state_.step < config_.run.steps ? base::ExitCode::stopped : base::ExitCode::done;
+}
+
+}  // namespace
+
+base::ExitCode train(const comm::Communicator& ranks, tensor::Device& device, const config::Config& config,
+                     const TrainHooks& hooks) {
+  std::unique_ptr<RunData> data;
+  config::Config resolved;
+  comm::together(ranks, "data and configuration", [&] {
+    data = std::make_unique<RunData>(config.data);
+    resolved = resolve(config, *data, ranks.size());
+  });
+  Run run(ranks, device, resolved, *data, hooks);
+  return run.go();
+}
+
+}  // namespace tessera::train

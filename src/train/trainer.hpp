@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+
+#include "base/error.hpp"
+#include "comm/communicator.hpp"
+#include "config/config.hpp"
+#include "tensor/device.hpp"
+
+namespace tessera::train {
+
+struct TrainHooks {
+  bool quiet = false;
+  std::function<bool()> stop_requested = [] { return false; };  ///< polled once a step on every rank
+  std::string version;                                          ///< of binary and libraries, recorded in checkpoints
+};
+
+/// Trains to config.run.steps in run folder config.run.dir: resumes from its newest valid checkpoint, writes
+/// config.cfg, metrics.jsonl and checkpoints/. Collective. `config` as loaded; it is resolved against the data here.
+/// Returns done, or stopped if a stop was requested (a checkpoint is saved). Errors: base::SharedError with the exit
+/// code.
+base::ExitCode train(const comm::Communicator& ranks, tensor::Device& device, const config::Config& config,
+                     const TrainHooks& hooks);
+
+}  // namespace tessera::train

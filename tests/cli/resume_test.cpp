@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+// A run that was stopped and started again equals one that never stopped, and it really resumed: a run that ignored its
+// checkpoint and started over would end with the same bits, as data and noise are pure functions of the step.
+#include <algorithm>
+#include <filesystem>
+#include <sstream>
+#include <vector>
+
+#include "cli/fixture.hpp"
+
+namespace tessera::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// The lines of a metrics file without what depends on time and machine.
+std::vector<std::string> comparable_metrics(const std::string& path) {
+  std::vector<std::string> lines;
+  std::istringstream file(read_file(path));
+  for (std::string line; std::getline(file, line);) {
+    const std::size_t seconds = line.find("\"seconds\"");
+    lines.push_back(line.substr(0, seconds));
+  }
+  return lines;
+}
+
+/// Bytes of the model's tensors and moments, through h5dump-independent means: the whole file behind the texts of /run
+/// differs only in run.dir and stop_after, so the tensors are compared by the tool's own dump of one checkpoint.
+std::string tensors(const std::string& checkpoint) {
+  const ProcessResult dump = run_shell(
+      "h5dump -d /model/token_embedding -d /optimizer/m/token_embedding -d /optimizer/v/blocks.1.mlp.up.weight "
+      "-d /model/blocks.0.attention.query.weight -m '%.9g' " +
+      shell_quoted(checkpoint));
+  BOOST_REQUIRE_MESSAGE(dump.exit_code == 0, dump.errors);
+  return dump.output.substr(dump.output.find('{'));
+}
+
+void resume_equals_undisturbed(int ranks) {
+  const RunFixture run;
+  BOOST_REQUIRE(run.train("--run.dir " + shell_quoted(run.folder / "whole"), ranks).exit_code == 0);
+  BOOST_REQUIRE(run.train("--run.stop_after 5", ranks).exit_code == 0);
+  const ProcessResult second = run.train("", ranks);
+  BOOST_REQUIRE_MESSAGE(second.exit_code == 0, second.errors);
+
+  BOOST_TEST(comparable_metrics(run.run + "/metrics.jsonl") == comparable_metrics(run.folder / "whole/metrics.jsonl"),
+             boost::test_tools::per_element());
+  BOOST_TEST(tensors(run.run + "/checkpoints/step-00000008.h5") ==
+             tensors(run.folder / "whole/checkpoints/step-00000008.h5"));
+  // The file was opened, and the first step is the checkpoint's step + 1.
+  BOOST_TEST(second.output.find("step-00000005.h5") != std::string::npos, second.output);
+  BOOST_TEST(second.output.find("step 6/8") != std::string::npos, second.output);
+  BOOST_TEST(second.output.find("step 5/8") == std::string::npos, second.output);
+}
+
+BOOST_AUTO_TEST_CASE(one_process_resumes_bit_equal) {
+  resume_equals_undisturbed(1);
+}
+BOOST_AUTO_TEST_CASE(two_ranks_resume_bit_equal) {
+  resume_equals_undisturbed(2);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_changed_weight_changes_the_result, RunFixture) {
+  BOOST_REQUIRE(train("--run.stop_after 4").exit_code == 0);
+  fs::copy(run, folder / "changed", fs::copy_options::recursive);
+  const std::string checkpoint = folder / "changed/checkpoints/step-00000004.h5";
+  const ProcessResult change = run_shell(
+      "/usr/bin/python3 -c 'import h5py,sys\nf=h5py.File(sys.argv[1],\"r+\")\nd=f[\"/model/token_embedding\"]\n"
+      "d[97,0]=d[97,0]+0.5' " +
+      shell_quoted(checkpoint));
+  if (change.exit_code != 0) {
+    std::cout << "SKIPPED: python3-h5py is not installed\n";
+    return;
+  }
+  BOOST_REQUIRE(train("").exit_code == 0);
+  BOOST_REQUIRE(train("--run.dir " + shell_quoted(folder / "changed")).exit_code == 0);
+  BOOST_TEST(tensors(run + "/checkpoints/step-00000008.h5") !=
+             tensors(folder / "changed/checkpoints/step-00000008.h5"));
+}
+
+BOOST_FIXTURE_TEST_CASE(any_number_of_threads_gives_the_same_bits, RunFixture) {
+  BOOST_REQUIRE(train("--run.threads 1").exit_code == 0);
+  for (const std::string threads : {"2", "3"}) {
+    const std::string other = folder / ("threads" + threads);
+    BOOST_REQUIRE(train("--run.threads " + threads + " --run.dir " + shell_quoted(other)).exit_code == 0);
+    BOOST_TEST(tensors(run + "/checkpoints/step-00000008.h5") == tensors(other + "/checkpoints/step-00000008.h5"));
+  }
+}
+
+BOOST_FIXTURE_TEST_CASE(a_finished_run_does_nothing_more, RunFixture) {
+  BOOST_REQUIRE(train("").exit_code == 0);
+  const std::string before = read_file(run + "/metrics.jsonl");
+  const ProcessResult again = train("");
+  BOOST_TEST(again.exit_code == 0);
+  BOOST_TEST(again.output.find("nothing to train") != std::string::npos, again.output);
+  BOOST_TEST(read_file(run + "/metrics.jsonl") == before);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_model_of_another_shape_is_refused_with_every_key, RunFixture) {
+  BOOST_REQUIRE(train("--run.stop_after 1").exit_code == 0);
+  const ProcessResult result = train("--model.layers 3 --model.activation relu");
+  expect_error(result, 2, "model.layers");
+  expect_error(result, 2, "model.activation");
+}
+
+BOOST_FIXTURE_TEST_CASE(a_cut_short_checkpoint_is_named_and_the_older_one_taken, RunFixture) {
+  BOOST_REQUIRE(train("").exit_code == 0);
+  const std::string newest = run + "/checkpoints/step-00000008.h5";
+  fs::resize_file(newest, fs::file_size(newest) - 100);
+  const ProcessResult result = train("");
+  BOOST_TEST(result.exit_code == 0, result.errors);
+  BOOST_TEST(result.errors.find("cut short") != std::string::npos, result.errors);
+  BOOST_TEST(result.output.find("step-00000004.h5") != std::string::npos, result.output);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_signal_saves_and_exits_85, RunFixture) {
+  const ProcessResult result =
+      run_shell(tessera() + " train --config " + shell_quoted(config) +
+                " --run.steps 1000000 --checkpoint.interval 0 & while ! test -s " +
+                shell_quoted(run + "/metrics.jsonl") + "; do sleep 0.05; done; kill -USR1 $!; wait $!");
+  BOOST_TEST(result.exit_code == 85, result.errors);
+  BOOST_TEST(!fs::is_empty(run + "/checkpoints"));
+}
+
+BOOST_FIXTURE_TEST_CASE(generate_evaluate_and_score_read_the_run, RunFixture) {
+  BOOST_REQUIRE(train("").exit_code == 0);
+  const std::string model = " --checkpoint " + shell_quoted(run);
+  const ProcessResult once = run_shell(tessera() + " generate" + model + " --prompt 'The king ' --tokens 40 --seed 5");
+  BOOST_TEST(once.exit_code == 0, once.errors);
+  BOOST_TEST(once.output.starts_with("The king "));
+  BOOST_TEST(once.output ==
+             run_shell(tessera() + " generate" + model + " --prompt 'The king ' --tokens 40 --seed 5").output);
+  BOOST_TEST(once.output !=
+             run_shell(tessera() + " generate" + model + " --prompt 'The king ' --tokens 40 --seed 6").output);
+  BOOST_TEST(run_shell(tessera() + " generate" + model + " --tokens 5").exit_code == 0);
+
+  const ProcessResult evaluated = run_shell(tessera() + " evaluate" + model + " --json");
+  BOOST_TEST(evaluated.exit_code == 0, evaluated.errors);
+  const std::string metrics = read_file(run + "/metrics.jsonl");
+  const std::size_t at = evaluated.output.find("\"loss\":");
+  BOOST_REQUIRE(at != std::string::npos);
+  const std::string loss = evaluated.output.substr(at + 7, 8);  // the same loss that training wrote at its end
+  BOOST_TEST(metrics.find("\"valid_loss\":" + loss) != std::string::npos, evaluated.output);
+
+  write_file(folder / "line.txt", "The river\nand a stone");
+  const ProcessResult scored =
+      run_shell(tessera() + " score" + model + " --json --next 3 " + shell_quoted(folder / "line.txt"));
+  BOOST_TEST(scored.exit_code == 0, scored.errors);
+  BOOST_TEST(scored.output.find("\"next\"") != std::string::npos);
+}
+
+}  // namespace
+}  // namespace tessera::testing
