@@ -30,13 +30,13 @@ void print_flags(const std::vector<config::Flag>& flags) {
     fmt::print("  --{:<24} {}\n", flag.name + (flag.takes_value ? " VALUE" : ""), flag.help);
 }
 
+}  // namespace
+
 bool wants_help(const std::vector<std::string>& arguments) {
   for (const std::string& argument : arguments)
     if (argument == "--help" || argument == "-h") return true;
   return false;
 }
-
-}  // namespace
 
 ConfigCall load_config_call(Invocation& invocation, const char* command, const std::vector<config::Flag>& flags,
                             const std::vector<std::string>& required) {

@@ -28,6 +28,9 @@ struct ConfigCall {
 ConfigCall load_config_call(Invocation& invocation, const char* command, const std::vector<config::Flag>& flags,
                             const std::vector<std::string>& required);
 
+/// True if --help or -h is among the arguments.
+bool wants_help(const std::vector<std::string>& arguments);
+
 /// Options of a command without a configuration. Not collective: problems are thrown as base::UsageError, by the
 /// constructor (unknown flags) and by the readers (bad values), on every rank that asks.
 class PlainCall {

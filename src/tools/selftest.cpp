@@ -84,6 +84,7 @@ void print_table(const std::vector<Row>& rows) {
 /// `--ranks N` without mpirun: replaces this process by `mpirun -n N tessera selftest`. MPI must not have started yet,
 /// as the new program would inherit its traces.
 void start_selftest_ranks(const std::vector<std::string>& arguments) {
+  if (wants_help(arguments)) return;
   const config::ParsedFlags parsed = config::parse_flags(arguments, kFlags);
   const auto ranks = parsed.flags.find("ranks");
   if (ranks == parsed.flags.end() || is_started_by_launcher()) return;

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// Commands that need no training run: self-test, check, data, version, help.
+#include <filesystem>
+
+#include "cli/fixture.hpp"
+
+namespace tessera::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::size_t count_of(const std::string& text, const std::string& part) {
+  std::size_t count = 0;
+  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++count;
+  return count;
+}
+
+BOOST_AUTO_TEST_CASE(one_two_and_four_data_ranks_equal_one_process) {
+  const ProcessResult result = run_shell(tessera_on(4) + " selftest --json");
+  BOOST_TEST(result.exit_code == 0, result.output << result.errors);
+  BOOST_TEST(count_of(result.output, "\"verdict\":\"pass\"") == 8U, result.output);  // 4 with one rank, 2 x 2 with more
+  BOOST_TEST(count_of(result.output, "\"samples_equal\":true") == 8U);
+  BOOST_TEST(count_of(result.output, "\"initial_weights_equal\":true") == 8U);
+  BOOST_TEST(count_of(result.output, "\"bit_equal\":true") == 6U, result.output);  // all but data 2 and 4 against one
+}
+
+BOOST_AUTO_TEST_CASE(selftest_starts_its_own_ranks) {
+  const ProcessResult result =
+      run_shell("OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_mpi_yield_when_idle=1 " +
+                tessera() + " selftest --ranks 2");
+  BOOST_TEST(result.exit_code == 0, result.output << result.errors);
+  BOOST_TEST(result.output.find("data 2") != std::string::npos, result.output);
+}
+
+BOOST_AUTO_TEST_CASE(every_model_of_the_table_passes_check) {
+  std::size_t models = 0;
+  for (const auto& entry : fs::directory_iterator(TESSERA_SOURCE_DIR "/configs/models")) {
+    const ProcessResult result = run_shell(tessera() + " check --json --config " + shell_quoted(entry.path().string()));
+    BOOST_TEST(result.exit_code == 0, entry.path().string() << ": " << result.errors);
+    if (entry.path().filename() == "gpt3_175b.cfg")
+      BOOST_TEST(result.output.find("\"parameters\":174604259328") != std::string::npos, result.output);
+    if (entry.path().filename() == "gpt_1024.cfg")  // as Hugging Face counts GPT-2 small
+      BOOST_TEST(result.output.find("\"parameters\":124439808") != std::string::npos, result.output);
+    ++models;
+  }
+  BOOST_TEST(models == 11U);
+}
+
+BOOST_AUTO_TEST_CASE(check_for_another_number_of_ranks) {
+  const std::string config = " --config " + shell_quoted(TESSERA_SOURCE_DIR "/configs/models/gpt3_125m.cfg");
+  BOOST_TEST(run_shell(tessera() + " check --ranks 64" + config + " --parallel.data=64").exit_code == 0);
+  expect_error(run_shell(tessera() + " check --ranks 7" + config), 2, "optim.batch = 256");
+  expect_error(run_shell(tessera() + " check --ranks 0" + config), 2, "--ranks");
+}
+
+BOOST_AUTO_TEST_CASE(encode_and_decode_are_inverse_line_by_line) {
+  const TestFolder folder;
+  write_file(folder / "text.txt", sample_text(5000));
+  write_file(folder / "lines.jsonl", "\"The king \\u00e9\\n\"\n\"\"\n\"<|endoftext|> \\ud83d\\ude00\"\n");
+  const std::string tokenizer = shell_quoted(folder / "tokenizer.json");
+  const ProcessResult trained = run_shell(tessera() + " data train-tokenizer --input " +
+                                          shell_quoted(folder / "text.txt") + " --vocab 300 --output " + tokenizer);
+  BOOST_REQUIRE_MESSAGE(trained.exit_code == 0, trained.errors);
+  const ProcessResult ids = run_shell(tessera() + " data encode --jsonl --tokenizer " + tokenizer + " < " +
+                                      shell_quoted(folder / "lines.jsonl"));
+  BOOST_REQUIRE_MESSAGE(ids.exit_code == 0, ids.errors);
+  write_file(folder / "ids.jsonl", ids.output);
+  const ProcessResult back = run_shell(tessera() + " data decode --jsonl --tokenizer " + tokenizer + " < " +
+                                       shell_quoted(folder / "ids.jsonl"));
+  BOOST_TEST(back.exit_code == 0, back.errors);
+  BOOST_TEST(back.output == "\"The king \u00e9\\n\"\n\"\"\n\"<|endoftext|> \U0001F600\"\n");
+}
+
+BOOST_AUTO_TEST_CASE(standard_input_is_prepared_as_one_document) {
+  const TestFolder folder;
+  write_file(folder / "text.txt", sample_text(3000));
+  const ProcessResult result =
+      run_shell(tessera() + " data prepare --json --input - --tokenizer characters --output " +
+                shell_quoted(folder / "tokens.h5") + " < " + shell_quoted(folder / "text.txt"));
+  BOOST_TEST(result.exit_code == 0, result.errors);
+  BOOST_TEST(result.output.find("\"documents\":1") != std::string::npos, result.output);
+}
+
+BOOST_AUTO_TEST_CASE(unknown_commands_and_options_name_the_nearest) {
+  expect_error(run_shell(tessera() + " trian"), 2, "'train'");
+  expect_error(run_shell(tessera() + " generate --promt x"), 2, "prompt");
+  expect_error(run_shell(tessera() + " data prepaer"), 2, "prepare");
+  BOOST_TEST(run_shell(tessera()).exit_code == 2);
+  BOOST_TEST(run_shell(tessera() + " --help").exit_code == 0);
+  BOOST_TEST(run_shell(tessera() + " version --json").exit_code == 0);
+  for (const std::string command : {"train", "generate", "evaluate", "score", "check", "bench", "selftest", "data"})
+    BOOST_TEST(run_shell(tessera() + " " + command + " --help").exit_code == 0, command);
+}
+
+}  // namespace
+}  // namespace tessera::testing
