@@ -11,6 +11,26 @@ TESSERA_INLINE void ignore_row(const CrossEntropyArgs& args, std::int64_t row) {
   for (std::int64_t i = 0; i < args.vocab; ++i) args.logits[row * args.vocab + i] = 0.0f;
 }
 
+/// Sum of exp(x - largest) over a row, which receives the terms if `store`. Blocks are summed on their own: one long
+/// chain of 50,000 additions would lose three digits.
+template <bool store>
+TESSERA_INLINE float sum_of_exponentials(float* x, std::int64_t size, float largest) {
+  constexpr std::int64_t kBlock = 1024;
+  float total = 0.0f;
+  for (std::int64_t first = 0; first < size; first += kBlock) {
+    const std::int64_t last = least(size, first + kBlock);
+    float sum = 0.0f;
+#pragma omp simd reduction(+ : sum)
+    for (std::int64_t i = first; i < last; ++i) {
+      const float term = exp_fast(x[i] - largest);
+      if (store) x[i] = term;
+      sum += term;
+    }
+    total += sum;
+  }
+  return total;
+}
+
 }  // namespace
 
 void cross_entropy(const CrossEntropyArgs& args, int threads) {
@@ -26,20 +46,13 @@ void cross_entropy(const CrossEntropyArgs& args, int threads) {
     float largest = x[0];
 #pragma omp simd reduction(max : largest)
     for (std::int64_t i = 0; i < args.vocab; ++i) largest = x[i] > largest ? x[i] : largest;
-    float sum = 0.0f;
+    const float sum = args.backward ? sum_of_exponentials<true>(x, args.vocab, largest)
+                                    : sum_of_exponentials<false>(x, args.vocab, largest);
     if (args.backward) {
-#pragma omp simd reduction(+ : sum)
-      for (std::int64_t i = 0; i < args.vocab; ++i) {
-        x[i] = exp_fast(x[i] - largest);
-        sum += x[i];
-      }
       const float factor = args.scale / sum;
 #pragma omp simd
       for (std::int64_t i = 0; i < args.vocab; ++i) x[i] *= factor;
       x[target] -= args.scale;
-    } else {
-#pragma omp simd reduction(+ : sum)
-      for (std::int64_t i = 0; i < args.vocab; ++i) sum += exp_fast(x[i] - largest);
     }
     args.loss[row] = __builtin_logf(sum) + largest - target_logit;
   }

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <bit>
+#include <boost/test/unit_test.hpp>
+#include <numeric>
+
+#include "base/error.hpp"
+#include "comm/together.hpp"
+#include "mpi/world.hpp"
+
+namespace tessera::testing {
+namespace {
+
+using comm::Communicator;
+
+BOOST_AUTO_TEST_CASE(messages_go_around_the_ring) {
+  const Communicator& ranks = world();
+  const int next = (ranks.rank() + 1) % ranks.size(), before = (ranks.rank() + ranks.size() - 1) % ranks.size();
+  for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{7}, std::size_t{100'003}}) {
+    if (ranks.size() == 1) return;  // a group of one sends nothing
+    std::vector<std::uint8_t> sent(size, static_cast<std::uint8_t>(ranks.rank() + 1)), received(size, 0);
+    comm::Request in = ranks.ireceive<std::uint8_t>(received, before, 3);
+    comm::Request out = ranks.isend<std::uint8_t>(sent, next, 3);
+    ranks.wait(in, "ring in");
+    ranks.wait(out, "ring out");
+    BOOST_TEST(!in.pending());
+    BOOST_TEST(received == std::vector<std::uint8_t>(size, static_cast<std::uint8_t>(before + 1)));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(messages_of_one_pair_keep_apart_by_tag) {
+  const Communicator& ranks = world();
+  if (ranks.size() == 1 || ranks.rank() > 1) return;
+  const int other = 1 - ranks.rank();
+  std::vector<int> first{10 + ranks.rank()}, second{20 + ranks.rank()}, got_first{0}, got_second{0};
+  comm::Request in_second = ranks.ireceive<int>(got_second, other, 2),
+                in_first = ranks.ireceive<int>(got_first, other, 1);
+  comm::Request out_first = ranks.isend<int>(first, other, 1), out_second = ranks.isend<int>(second, other, 2);
+  for (comm::Request* request : {&in_second, &in_first, &out_first, &out_second}) ranks.wait(*request, "pair");
+  BOOST_TEST(got_first[0] == 10 + other);
+  BOOST_TEST(got_second[0] == 20 + other);
+}
+
+BOOST_AUTO_TEST_CASE(broadcast_from_every_root) {
+  const Communicator& ranks = world();
+  for (int root = 0; root < ranks.size(); ++root) {
+    std::vector<double> values(1000);
+    if (ranks.rank() == root) std::iota(values.begin(), values.end(), root * 1000.0);
+    ranks.broadcast<double>(values, root, "values");
+    BOOST_TEST(values.front() == root * 1000.0);
+    BOOST_TEST(values.back() == root * 1000.0 + 999);
+    BOOST_TEST(ranks.broadcast_text("from " + std::to_string(ranks.rank()), root, "text") ==
+               "from " + std::to_string(root));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(gathered_in_rank_order) {
+  const Communicator& ranks = world();
+  const std::vector<int> mine{ranks.rank(), ranks.rank() * ranks.rank()};
+  std::vector<int> all(2 * static_cast<std::size_t>(ranks.size()));
+  ranks.all_gather<int>(mine, all, "squares");
+  for (int rank = 0; rank < ranks.size(); ++rank) {
+    BOOST_TEST(all[2 * static_cast<std::size_t>(rank)] == rank);
+    BOOST_TEST(all[2 * static_cast<std::size_t>(rank) + 1] == rank * rank);
+  }
+  // Texts of other lengths on each rank: nothing, and more than any eager message.
+  const std::string text(ranks.rank() == 0 ? 0 : 100'000 * static_cast<std::size_t>(ranks.rank()), 'x');
+  const std::vector<std::string> texts = ranks.gather_text(text, "texts");
+  BOOST_REQUIRE(texts.size() == static_cast<std::size_t>(ranks.size()));
+  for (std::size_t rank = 0; rank < texts.size(); ++rank) BOOST_TEST(texts[rank].size() == 100'000 * rank);
+}
+
+BOOST_AUTO_TEST_CASE(sums_are_made_in_rank_order_with_the_same_bits_everywhere) {
+  const Communicator& ranks = world();
+  const auto value = [](int rank) { return 0.1 + 1e16 * (rank % 2 ? 1.0 : -1.0) * rank; };  // order matters
+  double expected = value(0);
+  for (int rank = 1; rank < ranks.size(); ++rank) expected += value(rank);
+  const double sum = ranks.sum(value(ranks.rank()), "sum");
+  BOOST_TEST(std::bit_cast<std::uint64_t>(sum) == std::bit_cast<std::uint64_t>(expected));
+  BOOST_TEST(ranks.max(-1.0 - ranks.rank(), "max") == -1.0);
+}
+
+BOOST_AUTO_TEST_CASE(split_by_color) {
+  const Communicator& ranks = world();
+  const Communicator half = ranks.split(ranks.rank() % 2);
+  BOOST_TEST(half.size() == (ranks.size() + 1 - ranks.rank() % 2) / 2);
+  BOOST_TEST(half.rank() == ranks.rank() / 2);
+  BOOST_TEST(half.sum(1.0, "size") == half.size());
+  const Communicator first = ranks.split(ranks.rank() == 0 ? 5 : -1);
+  BOOST_TEST(first.size() == (ranks.rank() == 0 ? 1 : 0));
+  const Communicator alone = half.split(half.rank());
+  BOOST_TEST(alone.size() == 1);
+  BOOST_TEST(alone.sum(3.0, "alone") == 3.0);
+  BOOST_TEST(ranks.node_size() == ranks.size());  // the tests run on one node
+  BOOST_TEST(ranks.node_rank() == ranks.rank());
+}
+
+BOOST_AUTO_TEST_CASE(a_message_that_never_comes_ends_in_an_error) {
+  Communicator ranks = world().split(0);
+  if (ranks.size() == 1) return;
+  ranks.set_timeout(0.2);
+  int polls = 0;
+  ranks.set_poll_hook([&] { ++polls; });
+  static std::vector<int> buffer(1);  // outlives the receive, whose request is lost with the error
+  std::string message;
+  if (ranks.rank() == 0) {
+    try {
+      comm::Request request = ranks.ireceive<int>(buffer, 1, 99);
+      ranks.wait(request, "a letter");
+    } catch (const base::Error& error) {
+      message = error.what();
+    }
+    BOOST_TEST(message.find("rank 0") != std::string::npos, message);
+    BOOST_TEST(message.find("a letter") != std::string::npos, message);
+    BOOST_TEST(polls > 10);
+  }
+  world().barrier("after the time-out");
+  // The receive is still posted in this group: satisfy it, so that MPI can finish.
+  comm::Request late;
+  if (ranks.rank() == 1) late = ranks.isend<int>(std::span<const int>(buffer), 0, 99);
+  if (ranks.rank() == 1) ranks.wait(late, "late letter");
+}
+
+std::string shared_message(const std::function<void()>& action, base::ExitCode& code) {
+  try {
+    comm::together(world(), "test", action);
+  } catch (const base::SharedError& error) {
+    code = error.code();
+    return error.what();
+  }
+  return "";
+}
+
+BOOST_AUTO_TEST_CASE(errors_are_shared) {
+  const Communicator& ranks = world();
+  base::ExitCode code = base::ExitCode::done;
+  BOOST_TEST(shared_message([] {}, code) == "");
+  BOOST_TEST(shared_message([] { base::fail_usage("the same"); }, code) == "the same");
+  BOOST_TEST((code == base::ExitCode::usage));
+  const int last = ranks.size() - 1;
+  const std::string one = shared_message(
+      [&] {
+        if (ranks.rank() == last) base::fail("only here");
+      },
+      code);
+  BOOST_TEST(one.find("only here") != std::string::npos, one);
+  BOOST_TEST((code == base::ExitCode::failed));
+  const std::string all = shared_message([&] { base::fail("from {}", ranks.rank()); }, code);
+  for (int rank = 0; rank < ranks.size(); ++rank)
+    BOOST_TEST(all.find("from " + std::to_string(rank)) != std::string::npos, all);
+  BOOST_TEST(shared_message([] { throw std::runtime_error("of the library"); }, code).find("of the library") !=
+             std::string::npos);
+}
+
+}  // namespace
+}  // namespace tessera::testing

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <boost/test/unit_test.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <unistd.h>
+
+#include "base/error.hpp"
+#include "config/nearest.hpp"
+#include "config/options.hpp"
+#include "config/parse.hpp"
+#include "config/print.hpp"
+#include "config/threads.hpp"
+#include "config/validate.hpp"
+
+namespace tessera::testing {
+namespace {
+
+using namespace tessera::config;
+
+/// A file in the temporary folder, removed by the destructor.
+struct TextFile {
+  std::string path;
+  explicit TextFile(const std::string& text) {
+    static int number = 0;
+    path = (std::filesystem::temp_directory_path() /
+            ("tessera_config_" + std::to_string(::getpid()) + "_" + std::to_string(++number)))
+               .string();
+    std::ofstream(path) << text;
+  }
+  ~TextFile() { std::filesystem::remove(path); }
+};
+
+std::string message_of(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const base::UsageError& error) {
+    return error.what();
+  }
+  return "(no error)";
+}
+
+void expect_words(const std::string& message, const std::vector<std::string>& words) {
+  for (const std::string& word : words)
+    BOOST_TEST(message.find(word) != std::string::npos, "no '" << word << "' in: " << message);
+}
+
+/// A value other than the default for each kind of rule.
+std::string other_value(const Option& option) {
+  if (option.values.starts_with("text")) return "some where/file.h5";
+  if (option.values == "true | false") return option.get(Config{}) == "true" ? "false" : "true";
+  if (option.values.find(" | ") != std::string::npos) {
+    const std::size_t bar = option.values.rfind(" | ");
+    return option.values.substr(bar + 3);
+  }
+  if (option.key == "run.precision") return "fp32";
+  if (option.values.find("[0, 1)") != std::string::npos) return "0.25";
+  return "7";
+}
+
+BOOST_AUTO_TEST_CASE(every_key_is_set_by_file_and_by_both_forms_of_the_command_line_and_comes_back) {
+  for (const Option& option : options()) {
+    const std::string value = other_value(option);
+    const std::size_t dot = option.key.find('.');
+    const std::string section = option.key.substr(0, dot), name = option.key.substr(dot + 1);
+    const TextFile file("[" + section + "]\n" + name + " = " + value + "\n");
+    const Config from_file = load_config({"--config", file.path}, {}).config;
+    const Config adjacent = load_config({"--" + option.key + "=" + value}, {}).config;
+    const Config separate = load_config({"--" + option.key, value}, {}).config;
+    BOOST_TEST(option.get(from_file) == value, option.key);
+    BOOST_TEST(option.get(adjacent) == value, option.key);
+    BOOST_TEST(option.get(separate) == value, option.key);
+    BOOST_TEST((key_values(parse_text(to_ini(adjacent), "text")) == key_values(adjacent)), option.key);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(later_files_win_and_the_command_line_wins_over_files) {
+  const TextFile first("[model]\nlayers = 3\nheads = 4\n# a remark\n"), second("[model]\nlayers = 5\n");
+  const Config config =
+      load_config({"--model.hidden=64", "--config", first.path, "--config=" + second.path}, {}).config;
+  BOOST_TEST(config.model.layers == 5);
+  BOOST_TEST(config.model.heads == 4);
+  BOOST_TEST(config.model.hidden == 64);
+  BOOST_TEST(load_config({"--config", first.path, "--model.layers", "9"}, {}).config.model.layers == 9);
+  const TextFile valid("[data]\nvalid = some.h5\n");
+  BOOST_TEST(load_config({"--config", valid.path, "--data.valid="}, {}).config.data.valid == "");
+}
+
+BOOST_AUTO_TEST_CASE(flags_and_words_are_told_from_keys) {
+  const std::vector<Flag> flags = {{"json", false, ""}, {"prompt", true, ""}};
+  const ParsedConfig parsed =
+      load_config({"word", "--json", "--prompt", "-- a", "--prompt=b c", "--optim.lr=1e-3", "last"}, flags);
+  BOOST_TEST(parsed.flags.contains("json"));
+  BOOST_TEST((parsed.flags.at("prompt") == std::vector<std::string>{"-- a", "b c"}));
+  BOOST_TEST((parsed.positional == std::vector<std::string>{"word", "last"}));
+  BOOST_TEST(parsed.config.optim.lr == 1e-3);
+  BOOST_TEST((parse_flags({"-", "--prompt", "-4"}, flags).positional == std::vector<std::string>{"-"}));
+  expect_words(message_of([&] { parse_flags({"--promt", "x"}, flags); }), {"promt", "prompt"});
+  expect_words(message_of([&] { parse_flags({"--prompt"}, flags); }), {"prompt"});
+}
+
+BOOST_AUTO_TEST_CASE(every_problem_is_told_at_once) {
+  const TextFile file("[model]\nlayer = 3\nheads = none\n[optim]\nlr = 1e999\n");
+  expect_words(message_of([&] {
+                 load_config({"--config", file.path, "--run.step=4", "--run.seed=-1"}, {});
+               }),
+               {"model.layer'", "model.layers", "model.heads = 'none'", "optim.lr", "run.steps", "run.seed",
+                "5 problems", file.path});
+  expect_words(message_of([] { load_config({"--config", "/absent/file.cfg"}, {}); }), {"/absent/file.cfg"});
+  const TextFile twice("[run]\nsteps = 1\nsteps = 2\n"), no_line("[run]\nsteps\n");
+  expect_words(message_of([&] { load_config({"--config", twice.path}, {}); }), {"run.steps", "twice"});
+  expect_words(message_of([&] { load_config({"--config", no_line.path}, {}); }), {no_line.path});
+}
+
+BOOST_AUTO_TEST_CASE(bad_values_name_key_value_and_rule) {
+  const std::vector<std::vector<std::string>> cases = {
+      {"model.layers", "0", ">= 1"},      {"model.layers", "1.5", "whole"},    {"model.dropout", "1", "[0, 1)"},
+      {"model.dropout", "nan", "[0, 1)"}, {"optim.lr", "-1", ">= 0"},          {"optim.lr", "inf", ">= 0"},
+      {"optim.lr", "fast", "number"},     {"run.steps", "1e30", "whole"},      {"run.precision", "fp8", "fp32"},
+      {"run.device", "cuda", "no GPU"},   {"run.threads", "0", "auto"},        {"model.tied_head", "yes", "true"},
+      {"parallel.timeout", "0", "time"},  {"parallel.bucket", "1", "4 bytes"}, {"run.dir", "a#b", "#"},
+      {"model.vocab", "1", "auto"},       {"checkpoint.keep", "0", ">= 1"},    {"run.seed", "1x", "2^64"}};
+  for (const auto& bad : cases)
+    expect_words(message_of([&] { load_config({"--" + bad[0] + "=" + bad[1]}, {}); }), {bad[0], bad[1], bad[2]});
+}
+
+BOOST_AUTO_TEST_CASE(rules_between_keys) {
+  Config config;
+  BOOST_TEST(validate(config, 1).empty());
+  config.model.heads = 7;
+  config.optim.min_lr = 1;
+  config.optim.batch = 7;
+  config.parallel.data = "3";
+  config.data.valid = "v.h5";
+  config.data.valid_fraction = 0.1;
+  std::string all;
+  const std::vector<Problem> problems = validate(config, 2);
+  for (const Problem& problem : problems) all += problem.message + "\n";
+  BOOST_TEST(problems.size() == 5U, all);
+  expect_words(all, {"model.heads = 7", "6 or 8", "optim.min_lr = 1", "optim.batch = 7", "6 or 8", "parallel.data = 3",
+                     "data.valid"});
+  Config micro;
+  micro.optim.batch = 12;
+  micro.optim.micro_batch = 4;
+  BOOST_TEST(validate(micro, 3).empty());
+  BOOST_TEST(validate(micro, 2).size() == 1U);
+  BOOST_TEST(missing_keys(micro, {"run.dir", "run.steps", "optim.batch"}).size() == 2U);
+}
+
+BOOST_AUTO_TEST_CASE(threads_follow_the_environment) {
+  ::unsetenv("OMP_NUM_THREADS");
+  BOOST_TEST(resolve_threads("3", 1) == 3);
+  BOOST_TEST(resolve_threads("auto", 100000) == 1);
+  BOOST_TEST(resolve_threads("auto", 1) >= 1);
+  ::setenv("OMP_NUM_THREADS", "5", 1);
+  BOOST_TEST(resolve_threads("auto", 2) == 5);
+  ::setenv("OMP_NUM_THREADS", "4,2", 1);
+  BOOST_TEST(resolve_threads("auto", 2) == 4);
+  ::setenv("OMP_NUM_THREADS", "many", 1);
+  BOOST_CHECK_THROW(resolve_threads("auto", 2), base::UsageError);
+  ::unsetenv("OMP_NUM_THREADS");
+}
+
+BOOST_AUTO_TEST_CASE(nearest_by_edits) {
+  BOOST_TEST(nearest("model.layer", {"run.steps", "model.layers", "model.hidden"}) == "model.layers");
+  BOOST_TEST(nearest("x", {}) == "");
+}
+
+BOOST_AUTO_TEST_CASE(the_reference_in_docs_is_the_option_table) {
+  std::ifstream file(std::string(TESSERA_SOURCE_DIR) + "/docs/options.md");
+  std::ostringstream text;
+  text << file.rdbuf();
+  BOOST_TEST((text.str() == options_markdown()), "make it again: tessera check --markdown > docs/options.md");
+}
+
+}  // namespace
+}  // namespace tessera::testing

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <boost/test/unit_test.hpp>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/error.hpp"
+#include "metrics/metrics_file.hpp"
+#include "metrics/process_memory.hpp"
+
+namespace tessera::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Path {
+  std::string path = (fs::temp_directory_path() / ("tessera_metrics_" + std::to_string(::getpid()))).string();
+  ~Path() { fs::remove(path); }
+  std::string text() const {
+    std::ifstream file(path);
+    std::ostringstream content;
+    content << file.rdbuf();
+    return content.str();
+  }
+};
+
+json::Json line(std::int64_t step) {
+  json::Json object{json::Object{}};
+  object.set("step", step).set("loss", 1.5);
+  return object;
+}
+
+BOOST_AUTO_TEST_CASE(lines_are_there_as_soon_as_they_are_written) {
+  const Path file;
+  metrics::MetricsFile metrics(file.path);
+  metrics.resume_at(0);
+  metrics.append(line(1));
+  BOOST_TEST(file.text() == "{\"step\":1,\"loss\":1.5}\n");
+}
+
+BOOST_AUTO_TEST_CASE(resuming_drops_what_will_be_computed_again_and_what_was_cut) {
+  const Path file;
+  std::ofstream(file.path) << line(1).dump() << '\n'
+                           << line(2).dump() << "\n{\"step\":2,\"valid_loss\":3}\n"
+                           << line(3).dump() << "\n{\"step\":4,\"lo";
+  metrics::MetricsFile metrics(file.path);
+  metrics.resume_at(2);
+  metrics.append(line(3));
+  BOOST_TEST(file.text() ==
+             line(1).dump() + "\n" + line(2).dump() + "\n{\"step\":2,\"valid_loss\":3}\n" + line(3).dump() + "\n");
+}
+
+BOOST_AUTO_TEST_CASE(a_file_that_cannot_be_written_is_named) {
+  metrics::MetricsFile metrics("/absent/metrics.jsonl");
+  BOOST_CHECK_EXCEPTION(metrics.resume_at(0), base::UsageError, [](const base::UsageError& error) {
+    return std::string(error.what()).find("/absent/metrics.jsonl") != std::string::npos;
+  });
+}
+
+BOOST_AUTO_TEST_CASE(peak_memory_sees_an_allocation) {
+  const std::int64_t before = metrics::peak_memory_bytes();
+  BOOST_TEST(before > 0);
+  constexpr std::size_t size = 64 << 20;  // mapped, as an allocator may keep what is freed
+  void* memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  BOOST_REQUIRE(memory != MAP_FAILED);
+  std::memset(memory, 1, size);
+  ::munmap(memory, size);
+  BOOST_TEST(metrics::peak_memory_bytes() >= before + (60 << 20));
+  metrics::reset_peak_memory();
+  BOOST_TEST(metrics::peak_memory_bytes() < before + (60 << 20));
+}
+
+}  // namespace
+}  // namespace tessera::testing

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+// Operations on rows: LayerNorm, residual and dropout, embedding, cross-entropy.
+#include <numeric>
+
+#include "unit/tensor/fixture.hpp"
+
+namespace tessera::testing {
+namespace {
+
+constexpr float kEpsilon = 1e-5f;
+constexpr double kRow = 2e-6;   // a few roundings of sums over a row
+constexpr double kSums = 5e-6;  // sums over up to 400 rows
+constexpr std::int64_t kWidths[] = {1, 5, 33, 100, 128, 768};
+
+BOOST_AUTO_TEST_CASE(layernorm_equals_double_loops) {
+  for (const std::int64_t H : kWidths)
+    for (const std::int64_t R : {1, 3, 200}) {
+      if (H == 1 && R > 1) continue;  // one value a row: its norm is 0 and the rest is rounding
+      const std::string what = fmt::format("R {} H {}", R, H);
+      Buffer x({R, H}, 1, 3.0f), gain({H}, 2), bias({H}, 3), dy({R, H}, 4);
+      const Buffer dx_before({R, H}, 5), dgain_before({H}, 6), dbias_before({H}, 7);
+      const auto out = with_any_threads(what, [&](tensor::Device& device) {
+        Buffer y({R, H}), mean({R}), rstd({R}), dx = dx_before, dgain = dgain_before, dbias = dbias_before;
+        tensor::layernorm_forward(device, x.view(), gain.view(), bias.view(), kEpsilon, y.view(), mean.view(),
+                                  rstd.view());
+        tensor::layernorm_backward(device, dy.view(), x.view(), gain.view(), mean.view(), rstd.view(), dx.view(),
+                                   dgain.view(), dbias.view());
+        return std::vector{y.values, dx.values, dgain.values, dbias.values};
+      });
+      const double epsilon = kEpsilon;
+      expect_near(out[0], reference::layernorm(x.doubles(), gain.doubles(), bias.doubles(), epsilon), kRow,
+                  what + " y");
+      Values dgain = dgain_before.doubles(), dbias = dbias_before.doubles(), dx = dx_before.doubles();
+      const Values gradient =
+          reference::layernorm_backward(dy.doubles(), x.doubles(), gain.doubles(), epsilon, dgain, dbias);
+      for (std::size_t i = 0; i < dx.size(); ++i) dx[i] += gradient[i];
+      expect_near(out[1], dx, H == 1 ? 1e-4 : kRow, what + " dx");
+      expect_near(out[2], dgain, kSums, what + " dgain");
+      expect_near(out[3], dbias, kSums, what + " dbias");
+    }
+}
+
+BOOST_AUTO_TEST_CASE(residual_dropout_and_norm_in_one_pass) {
+  const std::vector<std::uint64_t> samples = {5, (std::uint64_t{1} << 40) + 3};
+  for (const std::int64_t H : kWidths)
+    for (const float rate : {0.0f, 0.3f}) {
+      const std::int64_t T = 7, R = 2 * T;
+      const std::string what = fmt::format("H {} rate {}", H, rate);
+      const tensor::Dropout dropout{rate, 9, 21, samples};
+      Buffer x({R, H}, 1), branch({R, H}, 2), gain({H}, 3), bias({H}, 4);
+      const auto out = with_any_threads(what, [&](tensor::Device& device) {
+        Buffer sum({R, H}), plain_sum({R, H}), y({R, H}), mean({R}), rstd({R}), dx({R, H});
+        tensor::residual_forward(device, x.view(), branch.view(), dropout, plain_sum.view());
+        tensor::residual_layernorm_forward(device, x.view(), branch.view(), dropout, gain.view(), bias.view(), kEpsilon,
+                                           sum.view(), y.view(), mean.view(), rstd.view());
+        tensor::dropout_backward(device, branch.view(), dropout, dx.view());
+        return std::vector{plain_sum.values, sum.values, y.values, dx.values};
+      });
+      Values sum = x.doubles(), dx = branch.doubles();
+      for (std::size_t i = 0; i < sum.size(); ++i) {
+        const std::size_t row = i / static_cast<std::size_t>(H), column = i % static_cast<std::size_t>(H);
+        const std::uint64_t element = row % T * static_cast<std::size_t>(H) + column;
+        const double factor = dropout_factor(dropout, samples[row / T], element);
+        dx[i] *= factor;
+        sum[i] += dx[i];
+      }
+      expect_near(out[0], sum, 2e-7, what + " sum");
+      BOOST_TEST((out[0] == out[1]));
+      if (H > 1)
+        expect_near(out[2], reference::layernorm(sum, gain.doubles(), bias.doubles(), kEpsilon), kRow, what + " y");
+      expect_near(out[3], dx, 2e-7, what + " gradient");
+    }
+}
+
+BOOST_AUTO_TEST_CASE(dropout_keeps_the_share_it_says) {
+  tensor::Device device(2);
+  const std::vector<std::uint64_t> samples = {0};
+  Buffer ones({100, 1000}), out({100, 1000});
+  std::fill(ones.values.begin(), ones.values.end(), 1.0f);
+  tensor::dropout_backward(device, ones.view(), {0.2f, 1, 0, samples}, out.view());
+  const auto kept =
+      static_cast<double>(std::count_if(out.values.begin(), out.values.end(), [](float v) { return v > 0; }));
+  BOOST_TEST(std::abs(kept / 1e5 - 0.8) < 0.006);  // 5 standard deviations
+  BOOST_TEST(std::abs(tensor::sum(device, out.view()) / 1e5 - 1.0) < 0.008);
+}
+
+BOOST_AUTO_TEST_CASE(embedding_adds_tables_and_collects_gradients) {
+  const std::vector<std::uint64_t> samples = {3, 4, 9};
+  for (const std::int64_t H : {1, 5, 64, 100})
+    for (const float rate : {0.0f, 0.5f}) {
+      const std::int64_t B = 3, T = 11, V = 7, C = 20, offset = rate > 0 ? 0 : 4;
+      std::vector<std::int32_t> ids;
+      for (std::int64_t i = 0; i < B * T; ++i) ids.push_back(static_cast<std::int32_t>(i * i % V));
+      const View tokens(ids.data(), {B, T});
+      const tensor::Dropout dropout{rate, 2, 77, samples};
+      Buffer table({V, H}, 1), positions({C, H}, 2), dx({B * T, H}, 3);
+      const auto out = with_any_threads("embedding", [&](tensor::Device& device) {
+        Buffer x({B * T, H}), dtable({V, H}, 4), dpositions({C, H}, 5);
+        tensor::embedding_forward(device, tokens, table.view(), positions.view(), offset, dropout, x.view());
+        tensor::embedding_backward(device, dx.view(), tokens, dropout, dtable.view(), dpositions.view());
+        return std::vector{x.values, dtable.values, dpositions.values};
+      });
+      Values x(static_cast<std::size_t>(B * T * H)), dtable = Buffer({V, H}, 4).doubles(),
+                                                     dpositions = Buffer({C, H}, 5).doubles();
+      for (std::int64_t r = 0; r < B * T; ++r)
+        for (std::int64_t h = 0; h < H; ++h) {
+          const auto at = static_cast<std::size_t>(r * H + h);
+          const auto id = static_cast<std::size_t>(ids[static_cast<std::size_t>(r)] * H + h);
+          const double factor = dropout_factor(dropout, samples[static_cast<std::size_t>(r / T)],
+                                               static_cast<std::uint64_t>(r % T * H + h));
+          x[at] =
+              factor * (table.doubles()[id] + positions.doubles()[static_cast<std::size_t>((offset + r % T) * H + h)]);
+          dtable[id] += factor * dx.doubles()[at];
+          dpositions[static_cast<std::size_t>(r % T * H + h)] += factor * dx.doubles()[at];
+        }
+      expect_near(out[0], x, 2e-7, "x");
+      expect_near(out[1], dtable, 1e-6, "token gradient");
+      expect_near(out[2], dpositions, 1e-6, "position gradient");
+    }
+}
+
+BOOST_AUTO_TEST_CASE(cross_entropy_equals_double_loops) {
+  for (const std::int64_t V : {1, 2, 65, 1000, 50257}) {
+    const std::int64_t R = 6;
+    const Buffer logits({R, V}, 1, 5.0f);
+    std::vector<std::int32_t> targets = {0, -1, static_cast<std::int32_t>(V - 1), static_cast<std::int32_t>(V / 2),
+                                         0, -1};
+    const float scale = 0.25f;
+    const auto out = with_any_threads("cross-entropy", [&](tensor::Device& device) {
+      Buffer only_forward = logits, gradient = logits, loss({R}), loss_again({R});
+      const View ids(targets.data(), {R});
+      tensor::cross_entropy_forward(device, only_forward.view(), ids, loss.view());
+      tensor::cross_entropy_forward_backward(device, gradient.view(), ids, scale, loss_again.view());
+      return std::vector{loss.values, loss_again.values, gradient.values, only_forward.values};
+    });
+    Values loss(static_cast<std::size_t>(R)), gradient(logits.values.size());
+    for (std::int64_t r = 0; r < R; ++r) {
+      const std::int32_t target = targets[static_cast<std::size_t>(r)];
+      if (target < 0) continue;
+      const double* row = nullptr;
+      const Values all = logits.doubles();
+      row = all.data() + r * V;
+      const double largest = *std::max_element(row, row + V);
+      double sum = 0;
+      for (std::int64_t i = 0; i < V; ++i) sum += std::exp(row[i] - largest);
+      loss[static_cast<std::size_t>(r)] = largest + std::log(sum) - row[target];
+      for (std::int64_t i = 0; i < V; ++i)
+        gradient[static_cast<std::size_t>(r * V + i)] =
+            static_cast<double>(scale) * (std::exp(row[i] - largest) / sum - (i == target ? 1.0 : 0.0));
+    }
+    expect_near(out[0], loss, 1e-6, "loss");
+    BOOST_TEST((V > 1000 || out[0] == out[1]));
+    expect_near(out[1], loss, 1e-6, "loss with gradient");
+    expect_near(out[2], gradient, 3e-6, "gradient");  // rounding of logits up to 20 below the largest
+    BOOST_TEST((out[3] == logits.values));            // the forward alone does not touch them
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_logit_that_is_not_finite_shows_in_the_loss) {
+  tensor::Device device(1);
+  std::vector<std::int32_t> targets = {1};
+  for (const float bad : {std::nanf(""), INFINITY}) {
+    Buffer logits({1, 40}, 1), loss({1});
+    logits.values[7] = bad;
+    tensor::cross_entropy_forward_backward(device, logits.view(), View(targets.data(), {1}), 1.0f, loss.view());
+    BOOST_TEST(!std::isfinite(loss.values[0]));
+  }
+}
+
+}  // namespace
+}  // namespace tessera::testing
