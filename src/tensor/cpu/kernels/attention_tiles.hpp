@@ -8,6 +8,7 @@
 namespace tessera::tensor::cpu::TESSERA_ISA {
 
 /// One vector register; loads and stores go through pointers to it. Rows of all tiles are multiples of 64 bytes.
+/// Pointers are never declared with auto, which forgets the attributes.
 typedef float Lanes __attribute__((vector_size(4 * TESSERA_LANES), may_alias));
 
 /// The micro kernel keeps kTileRows x kTileColumns sums in registers: 12 of 16 on v3, 24 of 32 on v4.
@@ -30,12 +31,12 @@ TESSERA_INLINE void micro_kernel(std::int64_t depth, const LeftFactor& a, const 
   Lanes sum[kTileRows][2];
 #pragma GCC unroll 12
   for (int i = 0; i < kTileRows; ++i) {
-    const auto* row = reinterpret_cast<const Lanes*>(c + i * c_row);
+    const Lanes* row = reinterpret_cast<const Lanes*>(c + i * c_row);
     sum[i][0] = accumulate ? row[0] : Lanes{};
     sum[i][1] = accumulate ? row[1] : Lanes{};
   }
   for (std::int64_t k = 0; k < depth; ++k) {
-    const auto* right = reinterpret_cast<const Lanes*>(b + k * b_row);
+    const Lanes* right = reinterpret_cast<const Lanes*>(b + k * b_row);
     const Lanes right0 = right[0], right1 = right[1];
     const float* left = a.data + k * a.depth_step;
 #pragma GCC unroll 12
@@ -47,7 +48,7 @@ TESSERA_INLINE void micro_kernel(std::int64_t depth, const LeftFactor& a, const 
   }
 #pragma GCC unroll 12
   for (int i = 0; i < kTileRows; ++i) {
-    auto* row = reinterpret_cast<Lanes*>(c + i * c_row);
+    Lanes* row = reinterpret_cast<Lanes*>(c + i * c_row);
     row[0] = sum[i][0];
     row[1] = sum[i][1];
   }
