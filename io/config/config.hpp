@@ -15,7 +15,8 @@ struct RunConfig {
   std::int64_t steps = 0;          // run.steps: optimizer steps of the whole run
   std::int64_t stop_after = 0;     // run.stop_after: steps in this start; 0 = no limit
   std::string device = "auto";     // run.device: cpu | auto
-  std::string precision = "fp32";  // run.precision: fp32
+  std::string precision = "fp32";  // run.precision: fp32 | bf16
+  std::string recompute = "none";  // run.recompute: none | selective | full
   std::string threads = "auto";    // run.threads: number or auto (OMP_NUM_THREADS, else cores / ranks on the node)
   std::int64_t log_interval = 10;  // run.log_interval: steps between lines on the console
   std::int64_t eval_interval = 0;  // run.eval_interval: steps between evaluations; 0 = only at the end
@@ -26,6 +27,8 @@ struct ModelConfig {
   std::int64_t vocab = 0;                // 0 = auto: the tokenizer's
   std::string activation = "gelu_tanh";  // gelu_tanh | gelu | relu | silu
   double dropout = 0.0;                  // embedding, attention and residual
+  std::string attention = "dense";       // dense | alternating: dense and locally banded layers in turn
+  std::int64_t window = 0;               // tokens a banded layer sees
   bool tied_head = true;
   std::int64_t head_dim() const { return hidden / heads; }
   std::int64_t mlp() const { return 4 * hidden; }

@@ -52,8 +52,11 @@ void add_run(std::vector<Option>& table) {
   table.push_back(count_option("run.stop_after", "steps in this start; 0: no limit", run, &RunConfig::stop_after, 0));
   table.push_back(choice_option("run.device", "where to compute", run, &RunConfig::device, {"cpu", "auto"},
                                 " (this build has no GPU backend)"));
-  table.push_back(
-      choice_option("run.precision", "type of weights and activations", run, &RunConfig::precision, {"fp32"}));
+  table.push_back(choice_option("run.precision",
+                                "type of weights and activations; masters, gradients and sums are fp32 in both", run,
+                                &RunConfig::precision, {"fp32", "bf16"}));
+  table.push_back(choice_option("run.recompute", "what backward computes again instead of keeping it; exact", run,
+                                &RunConfig::recompute, {"none", "selective", "full"}));
   table.push_back(auto_option("run.threads", "threads a rank; auto: OMP_NUM_THREADS, else cores / ranks on the node",
                               run, &RunConfig::threads));
   table.push_back(
@@ -74,6 +77,10 @@ void add_model(std::vector<Option>& table) {
                                 {"gelu_tanh", "gelu", "relu", "silu"}));
   table.push_back(real_option("model.dropout", "rate on embeddings, attention probabilities and both branches", model,
                               &ModelConfig::dropout, 0.0, 1.0, true));
+  table.push_back(choice_option("model.attention", "alternating: even layers dense, odd ones banded", model,
+                                &ModelConfig::attention, {"dense", "alternating"}));
+  table.push_back(count_option("model.window", "tokens that a banded layer sees, the current one among them", model,
+                               &ModelConfig::window, 0));
   table.push_back(
       bool_option("model.tied_head", "the head shares the token embedding", model, &ModelConfig::tied_head));
 }

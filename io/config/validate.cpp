@@ -30,6 +30,19 @@ void check_model(const ModelConfig& model, std::vector<Problem>& problems) {
                                     divisors_near(model.hidden, model.heads))});
 }
 
+void check_attention(const ModelConfig& model, std::vector<Problem>& problems) {
+  if (model.attention == "alternating" && model.window == 0)
+    problems.push_back(
+        {"model.window",
+         "model.window = 0, but model.attention = alternating needs the width of its banded layers: use, "
+         "for example, 256"});
+  if (model.attention == "dense" && model.window > 0)
+    problems.push_back(
+        {"model.window", fmt::format("model.window = {} has no use with model.attention = dense: drop it, "
+                                     "or use alternating",
+                                     model.window)});
+}
+
 void check_data(const DataConfig& data, std::vector<Problem>& problems) {
   if (!data.valid.empty() && data.valid_fraction > 0)
     problems.push_back({"data.valid_fraction",
@@ -71,6 +84,7 @@ void check_batch(const Config& config, int ranks, std::vector<Problem>& problems
 std::vector<Problem> validate(const Config& config, int ranks) {
   std::vector<Problem> problems;
   check_model(config.model, problems);
+  check_attention(config.model, problems);
   check_data(config.data, problems);
   check_optim(config.optim, problems);
   check_batch(config, ranks, problems);

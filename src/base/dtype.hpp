@@ -6,16 +6,22 @@
 
 namespace tessera::base {
 
-/// Element types of tensors. bf16 joins them with its kernels.
-enum class DType : std::uint8_t { f32, i32 };
+/// Element types of tensors.
+enum class DType : std::uint8_t { f32, bf16, i32 };
+
+/// A bfloat16 in memory: the upper half of a float. Arithmetic is done in float (tensor/cpu/kernels/element.hpp).
+struct Bf16 {
+  std::uint16_t bits;
+  bool operator==(const Bf16&) const = default;
+};
 
 /// Size of one element in bytes.
-constexpr std::size_t size_bytes(DType) {
-  return 4;
+constexpr std::size_t size_bytes(DType dtype) {
+  return dtype == DType::bf16 ? 2 : 4;
 }
 
 constexpr const char* name_of(DType dtype) {
-  return dtype == DType::f32 ? "f32" : "i32";
+  return dtype == DType::f32 ? "f32" : dtype == DType::bf16 ? "bf16" : "i32";
 }
 
 template <class T>
@@ -23,6 +29,10 @@ struct DTypeOf;
 template <>
 struct DTypeOf<float> {
   static constexpr DType value = DType::f32;
+};
+template <>
+struct DTypeOf<Bf16> {
+  static constexpr DType value = DType::bf16;
 };
 template <>
 struct DTypeOf<std::int32_t> {

@@ -13,6 +13,7 @@ struct MicroBatch {
   tensor::View tokens;                       // [B, T] i32
   tensor::View targets;                      // [B, T] i32, -1 = ignored
   std::span<const std::uint64_t> samples{};  // [B] global sample indices, from which dropout masks are drawn
+  tensor::View document_starts{};            // [B, T] i32: first position of each token's document; empty: one document
 
   std::int64_t batch() const { return tokens.extent(0); }
   std::int64_t length() const { return tokens.extent(1); }

@@ -10,38 +10,54 @@
 
 namespace tessera::model {
 
-/// What forward keeps for backward, for up to R rows.
-struct BlockActivations {
-  tensor::View norm1;         // [R, H] attention's input
-  tensor::View mean1, rstd1;  // [R]
-  tensor::View qkv;           // [R, 3H] queries, keys, values
-  tensor::View attention;     // [R, H] attention's output, before its projection
-  tensor::View lse;           // [R * A] as [B, A, T]: log-sum-exp of the score rows
-  tensor::View x1;            // [R, H] residual stream in the middle
-  tensor::View norm2;         // [R, H] mlp's input
-  tensor::View mean2, rstd2;  // [R]
-  tensor::View up;            // [R, F] before the activation function
-  tensor::View activated;     // [R, F] after it
-  tensor::View x2;            // [R, H] output
+/// What backward computes again instead of keeping it. Exact: it runs the same operations on the same values.
+enum class Recompute : std::uint8_t {
+  none,
+  selective,  ///< what LayerNorm and the activation function make, from what they got (Korthikanti et al. 2022, in
+              ///< spirit)
+  full        ///< everything but the output of each block (Chen et al. 2016)
+};
 
-  static BlockActivations carve(tensor::Arena& arena, const config::ModelConfig& config, std::int64_t rows);
+/// What forward keeps for backward, for up to R rows. T: element type of the run.
+struct BlockActivations {
+  tensor::View norm1;         // [R, H] T attention's input
+  tensor::View mean1, rstd1;  // [R] f32
+  tensor::View qkv;           // [R, 3H] T queries, keys, values
+  tensor::View attention;     // [R, H] T attention's output, before its projection
+  tensor::View lse;           // [R * A] f32 as [B, A, T]: log-sum-exp of the score rows
+  tensor::View x1;            // [R, H] f32 residual stream in the middle
+  tensor::View norm2;         // [R, H] T mlp's input
+  tensor::View mean2, rstd2;  // [R] f32
+  tensor::View up;            // [R, F] T before the activation function
+  tensor::View activated;     // [R, F] T after it
+  tensor::View x2;            // [R, H] f32 output
+
+  static BlockActivations carve(tensor::Arena& arena, const config::ModelConfig& config, std::int64_t rows,
+                                base::DType dtype);
+  /// Memory that all layers share for what `recompute` does not keep; the other views are empty.
+  static BlockActivations carve_shared(tensor::Arena& arena, const config::ModelConfig& config, std::int64_t rows,
+                                       base::DType dtype, Recompute recompute);
+  /// Of one layer: its own memory for what `recompute` keeps, that of `shared` for the rest.
+  static BlockActivations carve_kept(tensor::Arena& arena, const config::ModelConfig& config, std::int64_t rows,
+                                     base::DType dtype, Recompute recompute, const BlockActivations& shared);
   /// The same memory for fewer rows (a smaller or shorter micro-batch).
   BlockActivations first_rows(std::int64_t rows, std::int64_t heads) const;
 };
 
 /// Gradients that backward_input leaves for backward_weight, and its work space.
 struct BlockGradients {
-  tensor::View down_out;        // [R, H] gradient of the mlp's output
-  tensor::View up_out;          // [R, F] gradient of the up product
-  tensor::View projection_out;  // [R, H] gradient of attention's projection
-  tensor::View qkv;             // [R, 3H]
-  tensor::View branch;          // [R, H] work space
+  tensor::View down_out;        // [R, H] T gradient of the mlp's output
+  tensor::View up_out;          // [R, F] T gradient of the up product
+  tensor::View projection_out;  // [R, H] T gradient of attention's projection
+  tensor::View qkv;             // [R, 3H] T
+  tensor::View branch;          // [R, H] T work space
 
-  static BlockGradients carve(tensor::Arena& arena, const config::ModelConfig& config, std::int64_t rows);
+  static BlockGradients carve(tensor::Arena& arena, const config::ModelConfig& config, std::int64_t rows,
+                              base::DType dtype);
   BlockGradients first_rows(std::int64_t rows) const;
 };
 
-/// Keys and values of the past of one layer, [B, C, H] each, for generation.
+/// Keys and values of the past of one layer, [B, C, H] T each, for generation.
 struct KeyValueCache {
   tensor::View keys, values;
   std::int64_t length = 0;  ///< positions already held
@@ -52,11 +68,15 @@ class Block {
   /// Views into `parameters` (which must outlive the block). Gradient views are empty if it holds none.
   Block(const config::ModelConfig& config, const Parameters& parameters, std::int64_t layer);
 
-  /// x [R, H] -> a.x2 (x may be a.x2 when no backward follows). `branch` [R, H] is work space. With a `cache` the new
-  /// keys and values are appended to it and attention reads all of them.
+  /// x [R, H] f32 -> a.x2 (x may be a.x2 when no backward follows). `branch` [R, H] T is work space. With a `cache` the
+  /// new keys and values are appended to it and attention reads all of them.
   void forward(tensor::Device& device, const MicroBatch& batch, const DropoutSource& dropout, tensor::View x,
                const BlockActivations& a, tensor::View branch, KeyValueCache* cache = nullptr) const;
-  /// dx [R, H]: gradient of x2 on entry, of x on return. LayerNorm gradients are added here; g keeps what
+  /// Fills `a` again from x [R, H] with the bits of forward, up to what `recompute` does not keep; a.x2 is left as it
+  /// is.
+  void recompute(tensor::Device& device, const MicroBatch& batch, const DropoutSource& dropout, tensor::View x,
+                 const BlockActivations& a, tensor::View branch, Recompute recompute) const;
+  /// dx [R, H] f32: gradient of x2 on entry, of x on return. LayerNorm gradients are added here; g keeps what
   /// backward_weight needs.
   void backward_input(tensor::Device& device, const MicroBatch& batch, const DropoutSource& dropout, tensor::View x,
                       const BlockActivations& a, const BlockGradients& g, tensor::View dx) const;
@@ -65,15 +85,24 @@ class Block {
 
  private:
   tensor::AttentionShape attention_shape(const MicroBatch& batch) const;
+  tensor::AttentionMask mask(const MicroBatch& batch) const;
+  void forward_to_activated(tensor::Device& device, const MicroBatch& batch, const DropoutSource& dropout,
+                            tensor::View x, const BlockActivations& a, tensor::View branch, KeyValueCache* cache) const;
   tensor::Dropout dropout_at(int place, const MicroBatch& batch, const DropoutSource& source) const;
 
   std::int64_t layer_, hidden_, heads_;
+  std::int64_t window_;  // of attention, 0: all keys
   tensor::Activation activation_;
   Norm norm1_, norm2_;
   Linear qkv_, projection_, up_, down_;
 };
 
-/// The enum of a configuration's activation name.
+/// The enums of a configuration's names.
 tensor::Activation activation_of(const std::string& name);
+Recompute recompute_of(const std::string& name);
+
+/// Window of attention in `layer`, 0 for all keys. Alternating attention is dense in even layers, locally banded in odd
+/// ones (Brown et al. 2020, section 2.1).
+std::int64_t attention_window(const config::ModelConfig& config, std::int64_t layer);
 
 }  // namespace tessera::model

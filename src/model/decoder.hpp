@@ -32,8 +32,12 @@ class Decoder {
   tensor::View token_table_, position_table_;
   tensor::Arena arena_;
   std::vector<KeyValueCache> caches_;  // [1, C, H] keys and values of each layer
-  BlockActivations activations_;       // for chunks of up to max_chunk tokens, shared by all layers
-  tensor::View tokens_, x_, branch_, norm_, mean_, rstd_, logits_;
+  BlockActivations activations_;       // for one chunk of tokens, shared by all layers
+  tensor::View tokens_;                // [1, rows] i32
+  tensor::View x_, branch_;            // [rows, H] f32, T
+  tensor::View norm_, mean_, rstd_;    // [1, H] T, [1], [1] f32: of the last row
+  tensor::View logits_;                // [1, V] T
+  tensor::View wide_logits_;           // [1, V] f32: the same, used if T is bf16
 };
 
 }  // namespace tessera::model

@@ -10,8 +10,8 @@ constexpr std::uint32_t kEmbeddingSite = 0xFFFFFFFFu;  // no block reaches this 
 }
 
 GptStage::GptStage(tensor::Device& device, const config::ModelConfig& config, const Parameters& parameters,
-                   std::int64_t max_batch, std::int64_t max_length, bool for_training)
-    : device_(&device), config_(config), for_training_(for_training) {
+                   const StageRoom& room)
+    : device_(&device), config_(config), dtype_(parameters.dtype()), room_(room) {
   const auto& tokens = parameters.get("token_embedding");
   const auto& positions = parameters.get("position_embedding");
   const auto &gain = parameters.get("final_norm.gain"), &bias = parameters.get("final_norm.bias");
@@ -26,33 +26,36 @@ GptStage::GptStage(tensor::Device& device, const config::ModelConfig& config, co
     blocks_.emplace_back(config, parameters, layer);
     first_element_.push_back(parameters.get("blocks." + std::to_string(layer) + ".attention_norm.gain").offset);
   }
-  arena_ = tensor::Arena(activation_bytes(config, max_batch, max_length, for_training));
-  carve(arena_, max_batch * max_length, for_training);
+  arena_ = tensor::Arena(activation_bytes(config, dtype_, room));
+  carve(arena_);
 }
 
-void GptStage::carve(tensor::Arena& arena, std::int64_t rows, bool for_training) {
-  const std::int64_t H = config_.hidden;
-  const auto take = [&](tensor::Shape shape) { return arena.take(base::DType::f32, shape); };
+void GptStage::carve(tensor::Arena& arena) {
+  const std::int64_t H = config_.hidden, rows = room_.max_batch * room_.max_length;
+  const auto take = [&](base::DType dtype, tensor::Shape shape) { return arena.take(dtype, shape); };
   layers_.clear();
-  for (std::int64_t layer = 0; layer < (for_training ? config_.layers : 1); ++layer)
-    layers_.push_back(BlockActivations::carve(arena, config_, rows));
-  embedded_ = take({rows, H});
-  branch_ = take({rows, H});
-  norm_ = take({rows, H});
-  mean_ = take({rows});
-  rstd_ = take({rows});
-  logits_ = take({rows, config_.vocab});
-  losses_ = take({rows});
-  if (!for_training) return;
-  gradients_ = BlockGradients::carve(arena, config_, rows);
-  residual_gradient_ = take({rows, H});
+  BlockActivations shared;
+  if (room_.for_training && room_.recompute != Recompute::none)
+    shared = BlockActivations::carve_shared(arena, config_, rows, dtype_, room_.recompute);
+  for (std::int64_t layer = 0; layer < (room_.for_training ? config_.layers : 1); ++layer)
+    layers_.push_back(BlockActivations::carve_kept(arena, config_, rows, dtype_,
+                                                   room_.for_training ? room_.recompute : Recompute::none, shared));
+  embedded_ = take(base::DType::f32, {rows, H});
+  branch_ = take(dtype_, {rows, H});
+  norm_ = take(dtype_, {rows, H});
+  mean_ = take(base::DType::f32, {rows});
+  rstd_ = take(base::DType::f32, {rows});
+  logits_ = take(dtype_, {rows, config_.vocab});
+  losses_ = take(base::DType::f32, {rows});
+  if (!room_.for_training) return;
+  gradients_ = BlockGradients::carve(arena, config_, rows, dtype_);
+  residual_gradient_ = take(base::DType::f32, {rows, H});
 }
 
-std::size_t GptStage::activation_bytes(const config::ModelConfig& config, std::int64_t max_batch,
-                                       std::int64_t max_length, bool for_training) {
-  GptStage stage(config);
+std::size_t GptStage::activation_bytes(const config::ModelConfig& config, base::DType dtype, const StageRoom& room) {
+  GptStage stage(config, dtype, room);
   tensor::Arena measure;
-  stage.carve(measure, max_batch * max_length, for_training);
+  stage.carve(measure);
   return measure.used_bytes();
 }
 
@@ -98,7 +101,9 @@ void GptStage::backward(const MicroBatch& batch, const DropoutSource& dropout, c
   for (std::int64_t layer = config_.layers - 1; layer >= 0; --layer) {
     const BlockActivations a = activations(layer).first_rows(R, config_.heads);
     const Block& block = blocks_[static_cast<std::size_t>(layer)];
-    block.backward_input(*device_, batch, dropout, layer_output(layer - 1).rows(0, R), a, g, dx);
+    const View x = layer_output(layer - 1).rows(0, R);
+    block.recompute(*device_, batch, dropout, x, a, branch_.rows(0, R), room_.recompute);
+    block.backward_input(*device_, batch, dropout, x, a, g, dx);
     block.backward_weight(*device_, a, g);
     ready(first_element_[static_cast<std::size_t>(layer)]);
   }

@@ -14,13 +14,18 @@ namespace tessera::model {
 /// micro-batch.
 using GradientReady = std::function<void(std::int64_t first)>;
 
+/// What a stage has room for.
+struct StageRoom {
+  std::int64_t max_batch = 0, max_length = 0;  ///< sequences of a micro-batch, tokens of a sequence
+  bool for_training = true;                    ///< false: one layer's activations are kept, backward must not be called
+  Recompute recompute = Recompute::none;
+};
+
 class GptStage {
  public:
-  /// Allocates activations for micro-batches of up to `max_batch` sequences of `max_length` tokens. `parameters` must
-  /// outlive the stage; with `for_training` false only one layer's activations are kept and backward must not be
-  /// called.
+  /// Allocates activations in the element type of `parameters`, which must outlive the stage.
   GptStage(tensor::Device& device, const config::ModelConfig& config, const Parameters& parameters,
-           std::int64_t max_batch, std::int64_t max_length, bool for_training);
+           const StageRoom& room);
 
   /// Sum of the losses (nats) of all targets that are not ignored. With `gradient_scale` > 0 the gradient of
   /// gradient_scale * sum is left for backward; 0: evaluation.
@@ -30,31 +35,32 @@ class GptStage {
 
   /// Loss of each row of the last forward, [R] (0 where ignored).
   tensor::View losses() const { return losses_; }
-  /// After forward with gradient_scale 0: logits of each row, [R, V] of which the first R rows are valid.
+  /// After forward with gradient_scale 0: logits of each row, [R, V] T, of which the first R rows are valid.
   tensor::View logits() const { return logits_; }
-  /// Output of layer `layer` (-1: of the embedding) and of the final norm in the last forward. Tests read them.
+  /// Output [R, H] f32 of layer `layer` (-1: of the embedding) and activations of the last forward. Tests read them.
   tensor::View layer_output(std::int64_t layer) const;
   const BlockActivations& layer_activations(std::int64_t layer) const {
     return layers_[static_cast<std::size_t>(layer)];
   }
-  tensor::View final_norm() const { return norm_; }
+  tensor::View final_norm() const { return norm_; }  ///< [R, H] T
 
-  /// Bytes of activations and work space the constructor allocates.
-  static std::size_t activation_bytes(const config::ModelConfig& config, std::int64_t max_batch,
-                                      std::int64_t max_length, bool for_training);
+  /// Bytes of activations and work space the constructor allocates for parameters of type `dtype`.
+  static std::size_t activation_bytes(const config::ModelConfig& config, base::DType dtype, const StageRoom& room);
 
  private:
-  void carve(tensor::Arena& arena, std::int64_t rows, bool for_training);
+  void carve(tensor::Arena& arena);
   tensor::Dropout embedding_dropout(const MicroBatch& batch, const DropoutSource& source) const;
   const BlockActivations& activations(std::int64_t layer) const {
-    return layers_[static_cast<std::size_t>(for_training_ ? layer : 0)];
+    return layers_[static_cast<std::size_t>(room_.for_training ? layer : 0)];
   }
 
-  explicit GptStage(const config::ModelConfig& config) : config_(config) {}  // to measure only
+  GptStage(const config::ModelConfig& config, base::DType dtype, const StageRoom& room)  // to measure only
+      : config_(config), dtype_(dtype), room_(room) {}
 
   tensor::Device* device_ = nullptr;
   config::ModelConfig config_;
-  bool for_training_ = true;
+  base::DType dtype_;
+  StageRoom room_;
   std::vector<Block> blocks_;
   Norm final_norm_;
   Linear head_;
@@ -64,12 +70,12 @@ class GptStage {
   tensor::Arena arena_;
   std::vector<BlockActivations> layers_;  // one a layer in training, otherwise one
   BlockGradients gradients_;
-  tensor::View embedded_;            // [R, H]
-  tensor::View branch_;              // [R, H] work space
-  tensor::View norm_, mean_, rstd_;  // [R, H], [R], [R] final norm
-  tensor::View logits_;              // [R, V]; their gradient after a forward with gradient_scale > 0
-  tensor::View losses_;              // [R]
-  tensor::View residual_gradient_;   // [R, H]
+  tensor::View embedded_;            // [R, H] f32
+  tensor::View branch_;              // [R, H] T work space
+  tensor::View norm_, mean_, rstd_;  // [R, H] T, [R], [R] f32 final norm
+  tensor::View logits_;              // [R, V] T; their gradient after a forward with gradient_scale > 0
+  tensor::View losses_;              // [R] f32
+  tensor::View residual_gradient_;   // [R, H] f32
 };
 
 }  // namespace tessera::model

@@ -40,7 +40,7 @@ void AdamW::step(tensor::Device& device, std::int64_t update, double lr, double 
   step.gradient_scale = static_cast<float>(gradient_scale);
   for (std::size_t i = 0; i < tiles_.size(); ++i) {
     step.weight_decay = tiles_[i].decay ? static_cast<float>(config_.weight_decay) : 0.0f;
-    tensor::adamw(device, step, tiles_[i].weight, tiles_[i].gradient, m_[i], v_[i]);
+    tensor::adamw(device, step, tiles_[i].master, tiles_[i].gradient, m_[i], v_[i], tiles_[i].rounded);
   }
 }
 

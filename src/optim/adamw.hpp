@@ -11,10 +11,11 @@
 
 namespace tessera::optim {
 
-/// What the optimizer knows of one parameter: its tile, weight and gradient on this rank.
+/// What the optimizer knows of one parameter: its tile on this rank, and of the tile's shape in f32 the master weight
+/// it updates and the gradient; `rounded` bf16 receives the new weight too, unless it is empty.
 struct OptimizedTile {
   tensor::Tile tile;
-  tensor::View weight, gradient;
+  tensor::View master, rounded, gradient;
   bool decay = false;
 };
 

@@ -18,11 +18,13 @@ constexpr std::uint64_t kProgramBytes = std::uint64_t{56} << 20;
 
 MemoryPlan predict_memory(const config::Config& config, int ranks) {
   MemoryPlan plan;
-  plan.weights = model::Parameters::buffer_bytes(config.model);
-  plan.gradients = plan.weights;
-  plan.moments = 2 * plan.weights;
-  plan.activations =
-      model::GptStage::activation_bytes(config.model, config.optim.micro_batch, config.model.context, true);
+  const base::DType dtype = config.run.precision == "bf16" ? base::DType::bf16 : base::DType::f32;
+  plan.weights = model::Parameters::weight_bytes(config.model, dtype);
+  plan.gradients = model::Parameters::gradient_bytes(config.model);
+  plan.moments = 2 * plan.gradients;
+  plan.activations = model::GptStage::activation_bytes(
+      config.model, dtype,
+      {config.optim.micro_batch, config.model.context, true, model::recompute_of(config.run.recompute)});
   if (ranks > 1) plan.communication = plan.gradients;  // receive buffers of GradientSync
   plan.program = kProgramBytes;
   return plan;

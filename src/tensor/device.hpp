@@ -7,6 +7,7 @@
 #include <string>
 
 #include "tensor/view.hpp"
+#include "tensor/work_times.hpp"
 
 namespace tessera::tensor {
 
@@ -29,6 +30,9 @@ class Device {
   int threads() const { return threads_; }
   const cpu::Kernels& kernels() const { return *kernels_; }
   cpu::MatmulEngine& matmul() { return *matmul_; }
+  /// Where the time of its operations goes.
+  WorkTimes& times() { return times_; }
+  const WorkTimes& times() const { return times_; }
   /// "x86-64-v3" or "x86-64-v4"
   std::string instruction_set() const;
 
@@ -42,6 +46,7 @@ class Device {
     void operator()(std::byte* memory) const;
   };
   int threads_;
+  WorkTimes times_;
   const cpu::Kernels* kernels_;
   std::unique_ptr<cpu::MatmulEngine> matmul_;
   std::unique_ptr<std::byte, Free> scratch_;

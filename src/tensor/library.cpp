@@ -2,7 +2,9 @@
 #include "tensor/library.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <fstream>
+#include <vector>
 
 #include "tensor/cpu/matmul.hpp"
 
@@ -12,10 +14,29 @@ std::string matrix_library_version() {
   return cpu::MatmulEngine::library_version();
 }
 
-double measure_matrix_gflops(int threads) {
+double measure_matrix_gflops(base::DType type, int threads) {
   double best = 0;
-  for (const std::int64_t n : {1024, 2048, 4096}) best = std::max(best, cpu::MatmulEngine::library_gflops(n, threads));
+  for (const std::int64_t n : {1024, 2048, 4096})
+    best = std::max(best, cpu::MatmulEngine::library_gflops(type, n, threads));
   return best;
+}
+
+double measure_memory_bandwidth(int threads) {
+  constexpr std::int64_t kFloats = 32 << 20;
+  std::vector<float> x(kFloats, 1.0f), y(kFloats, 2.0f);
+  double best = 0;
+  for (int run = 0; run < 4; ++run) {
+    const auto start = std::chrono::steady_clock::now();
+#pragma omp parallel for simd schedule(simd : static) num_threads(threads)
+    for (std::int64_t i = 0; i < kFloats; ++i) y[static_cast<std::size_t>(i)] += x[static_cast<std::size_t>(i)];
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+    best = std::max(best, 3.0 * sizeof(float) * kFloats / seconds.count());
+  }
+  return best;
+}
+
+bool has_bf16_products() {
+  return cpu::MatmulEngine::has_bf16();
 }
 
 std::string cpu_name() {

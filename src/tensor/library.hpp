@@ -3,14 +3,22 @@
 
 #include <string>
 
+#include "base/dtype.hpp"
+
 namespace tessera::tensor {
 
 /// "oneDNN 2.6.3"
 std::string matrix_library_version();
 
-/// This machine's matrix rate with these threads, GFLOP/s: the best that the library itself reaches, with its own
-/// threads, on products of 1024, 2048 and 4096 cubed.
-double measure_matrix_gflops(int threads);
+/// This machine's matrix rate with these threads and this element type, GFLOP/s: the best that the library itself
+/// reaches, with its own threads, on products of 1024, 2048 and 4096 cubed.
+double measure_matrix_gflops(base::DType type, int threads);
+
+/// Bytes per second that `threads` threads read and write together in y += x over 256 MiB: best of four.
+double measure_memory_bandwidth(int threads);
+
+/// True if this CPU multiplies bf16 in hardware.
+bool has_bf16_products();
 
 /// Model name of the CPU as the kernel reports it, or "unknown".
 std::string cpu_name();

@@ -2,6 +2,10 @@
 // Every operation a model is made of. These functions check shapes and types once (a mismatch is an error of the
 // programmer: they throw std::logic_error naming the operation and both shapes); the backends below trust their input.
 // All are synchronous. Unless `+=` is stated an output is overwritten. Results do not depend on the number of threads.
+//
+// Precision. T is the element type of a run, f32 or bf16, and one operation sees one T: matrices, embeddings and what
+// enters or leaves a product are T; the residual stream, statistics, losses, biases, LayerNorm gains and all gradients
+// of parameters are f32. Arithmetic is f32 throughout; a T result is rounded once, to nearest.
 #pragma once
 
 #include <cstdint>
@@ -15,15 +19,14 @@ namespace tessera::tensor {
 
 // ---- linear layer: y = x wᵀ + bias ----------------------------------------------------------------------------------
 
-/// y [R, O] = x [R, I] · wᵀ, w [O, I], + bias [O] (bias may be empty).
+/// y [R, O] T = x [R, I] T · wᵀ, w [O, I] T, + bias [O] f32 (bias may be empty).
 void linear_forward(Device& device, View x, View w, View bias, View y);
-/// dx [R, I] = dy [R, O] · w [O, I].
+/// dx [R, I] T = dy [R, O] T · w [O, I] T.
 void linear_input_gradient(Device& device, View dy, View w, View dx);
-/// dw [O, I] += dyᵀ · x;  dbias [O] += column sums of dy (dbias may be empty).
+/// dw [O, I] f32 += dyᵀ · x, both T;  dbias [O] f32 += column sums of dy (dbias may be empty).
 void linear_weight_gradient(Device& device, View dy, View x, View dw, View dbias);
 
-// ---- dropout
-// ---------------------------------------------------------------------------------------------------------
+// ---- dropout --------------------------------------------------------------------------------------------------------
 
 /// Which elements are dropped: a pure function of (seed, site, global sample index, element index within the sample),
 /// so that the backward draws the same mask again and no layout changes it. Element e of sample s is dropped if word (e
@@ -35,57 +38,62 @@ struct Dropout {
   std::span<const std::uint64_t> samples{};  ///< [B] global sample index of each sequence; rows of x are [B, T]
 };
 
-/// dx [R, N] = mask(dropout) · dy / (1 - rate). R = B*T, element index = t * N + n. In place allowed.
+/// dx [R, N] T = mask(dropout) · dy f32 / (1 - rate). R = B*T, element index = t * N + n.
 void dropout_backward(Device& device, View dy, const Dropout& dropout, View dx);
 
-// ---- embedding
-// -------------------------------------------------------------------------------------------------------
+// ---- embedding ------------------------------------------------------------------------------------------------------
 
-/// x [R, H] = dropout(token_table [V, H][token] + position_table [C, H][position_offset + t]), tokens [B, T] i32.
+/// x [R, H] f32 = dropout(token_table [V, H] T [token] + position_table [C, H] T [position_offset + t]), tokens [B, T]
+/// i32.
 void embedding_forward(Device& device, View tokens, View token_table, View position_table, std::int64_t position_offset,
                        const Dropout& dropout, View x);
-/// dtoken_table += , dposition_table += ; dx [R, H] is the gradient of x, before the dropout mask is applied.
+/// dtoken_table += , dposition_table += , both f32; dx [R, H] f32 is the gradient of x, before the dropout mask is
+/// applied.
 void embedding_backward(Device& device, View dx, View tokens, const Dropout& dropout, View dtoken_table,
                         View dposition_table);
 
-// ---- residual and LayerNorm
-// ------------------------------------------------------------------------------------------
+// ---- residual and LayerNorm -----------------------------------------------------------------------------------------
 
-/// y = gain * (x - mean) * rstd + bias, each [R, H]; mean, rstd [R] are saved for backward. rstd = 1/sqrt(var + eps).
+/// y [R, H] T = gain * (x - mean) * rstd + bias, x [R, H] f32; mean, rstd [R] are saved for backward. rstd = 1/sqrt(var
+/// + eps).
 void layernorm_forward(Device& device, View x, View gain, View bias, float epsilon, View y, View mean, View rstd);
-/// dx [R, H] += gradient through the norm; dgain [H] +=, dbias [H] +=.
+/// dx [R, H] f32 += gradient of dy [R, H] T through the norm; dgain [H] +=, dbias [H] +=.
 void layernorm_backward(Device& device, View dy, View x, View gain, View mean, View rstd, View dx, View dgain,
                         View dbias);
-/// sum [R, H] = x + dropout(branch). `sum` may be x or branch.
+/// sum [R, H] f32 = x f32 + dropout(branch [R, H] T). `sum` may be x.
 void residual_forward(Device& device, View x, View branch, const Dropout& dropout, View sum);
 /// residual_forward and layernorm_forward of its sum in one pass over memory.
 void residual_layernorm_forward(Device& device, View x, View branch, const Dropout& dropout, View gain, View bias,
                                 float epsilon, View sum, View y, View mean, View rstd);
 
-// ---- activations
-// -----------------------------------------------------------------------------------------------------
+// ---- activations ----------------------------------------------------------------------------------------------------
 
-/// y = f(z), same shape. y may be z.
+/// y = f(z), T, same shape. y may be z.
 void activation_forward(Device& device, Activation kind, View z, View y);
-/// dz = dy · f'(z). dz may be dy.
+/// dz = dy · f'(z), T. dz may be dy.
 void activation_backward(Device& device, Activation kind, View z, View dy, View dz);
 
-// ---- attention
-// -------------------------------------------------------------------------------------------------------
+// ---- attention ------------------------------------------------------------------------------------------------------
 
 enum class MaskKind : std::uint8_t { causal, full };
 
-/// Which keys a query sees. causal: key position <= query_offset + query index. (banded, prefix, document: later.)
+/// Which keys a query sees. causal: key position <= query_offset + query index; full: every key. Blocks of keys that no
+/// query of a tile sees cost nothing.
 struct AttentionMask {
   MaskKind kind = MaskKind::causal;
   std::int64_t query_offset = 0;  ///< position of query 0 among the keys; > 0 when a key-value cache holds the past
+  std::int64_t window = 0;  ///< causal only: the nearest `window` keys, its own among them (locally banded; Child et
+                            ///< al. 2019, Brown et al. 2020); 0: all
+  View document_starts{};   ///< [B, queries] i32: key position where the query's document begins, never falling from
+                            ///< one query to the next; no key before it is seen. Empty: one document
 };
 
 /// Rows of a packed buffer: element (b, t, a, d) lies at data[b * batch_stride + t * row_stride + a * D + d].
 /// Queries, keys and values may come from one packed product [B, T, 3H], from a cache, or from an encoder.
 struct AttentionSource {
-  float* data = nullptr;
+  void* data = nullptr;
   std::int64_t batch_stride = 0, row_stride = 0;  ///< in elements
+  base::DType dtype = base::DType::f32;           ///< T; the same for all sources of one operation
 };
 
 struct AttentionShape {
@@ -104,31 +112,29 @@ void attention_backward(Device& device, const AttentionShape& shape, AttentionSo
                         AttentionSource v, const AttentionMask& mask, const Dropout& dropout, AttentionSource out,
                         AttentionSource dout, View lse, AttentionSource dq, AttentionSource dk, AttentionSource dv);
 
-// ---- loss
-// ------------------------------------------------------------------------------------------------------------
+// ---- loss -----------------------------------------------------------------------------------------------------------
 
-/// loss [R] = -log softmax(logits)[target] in nats; 0 where target < 0 (ignored). logits [R, V], targets [R] i32.
+/// loss [R] = -log softmax(logits)[target] in nats; 0 where target < 0 (ignored). logits [R, V] T, targets [R] i32.
 void cross_entropy_forward(Device& device, View logits, View targets, View loss);
-/// The same, and logits are overwritten by their gradient (softmax - onehot) * scale; ignored rows become 0.
+/// The same, and logits T are overwritten by their gradient (softmax - onehot) * scale; ignored rows become 0.
 void cross_entropy_forward_backward(Device& device, View logits, View targets, float scale, View loss);
 
-// ---- whole buffers
-// ---------------------------------------------------------------------------------------------------
+// ---- whole buffers --------------------------------------------------------------------------------------------------
 
 /// Sum of squares in double: blocks of fixed size, added in order.
 double sum_of_squares(Device& device, View x);
 /// Sum in double: blocks of fixed size, added in order.
 double sum(Device& device, View x);
-/// Number of elements that are infinite or not a number.
-std::int64_t count_nonfinite(Device& device, View x);
-/// x *= factor.
-void scale(Device& device, View x, float factor);
 /// x = min(max(x, -limit), limit).
 void clamp(Device& device, View x, float limit);
 /// x = 0.
 void fill_zero(Device& device, View x);
 /// target = first + second; target may be either.
 void add(Device& device, View first, View second, View target);
+/// y bf16 = x f32, rounded to nearest, ties to even.
+void round(Device& device, View x, View y);
+/// y f32 = x bf16.
+void widen(Device& device, View x, View y);
 
 /// Constants of one AdamW step (Loshchilov & Hutter 2019). Corrections are 1 - beta^t.
 struct AdamwStep {
@@ -136,7 +142,8 @@ struct AdamwStep {
   float correction1, correction2;
   float gradient_scale;  ///< multiplies the gradient first: global-norm clipping without another pass
 };
-/// m = b1 m + (1-b1) g; v = b2 v + (1-b2) g²; w -= lr (m/c1 / (sqrt(v/c2) + eps) + weight_decay w). All one shape.
-void adamw(Device& device, const AdamwStep& step, View w, View gradient, View m, View v);
+/// m = b1 m + (1-b1) g; v = b2 v + (1-b2) g²; w -= lr (m/c1 / (sqrt(v/c2) + eps) + weight_decay w). All f32 and one
+/// shape. `rounded` bf16 receives the new weights unless it is empty.
+void adamw(Device& device, const AdamwStep& step, View w, View gradient, View m, View v, View rounded = {});
 
 }  // namespace tessera::tensor

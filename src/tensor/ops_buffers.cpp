@@ -17,26 +17,22 @@ double ordered_sum(Device& device, const View& x, bool squares) {
 }  // namespace
 
 double sum_of_squares(Device& device, View x) {
+  const Timed timed(device.times(), Work::elementwise);
   return ordered_sum(device, x, true);
 }
 
 double sum(Device& device, View x) {
+  const Timed timed(device.times(), Work::elementwise);
   return ordered_sum(device, x, false);
 }
 
-std::int64_t count_nonfinite(Device& device, View x) {
-  return device.kernels().count_nonfinite(x.num_elements(), x.as<float>(), device.threads());
-}
-
-void scale(Device& device, View x, float factor) {
-  device.kernels().scale(x.num_elements(), factor, x.as<float>(), device.threads());
-}
-
 void clamp(Device& device, View x, float limit) {
+  const Timed timed(device.times(), Work::elementwise);
   device.kernels().clamp(x.num_elements(), limit, x.as<float>(), device.threads());
 }
 
 void fill_zero(Device& device, View x) {
+  const Timed timed(device.times(), Work::elementwise);
   device.kernels().fill_zero(x.num_elements(), x.as<float>(), device.threads());
 }
 
@@ -47,12 +43,28 @@ void add(Device& device, View first, View second, View target) {
                        device.threads());
 }
 
-void adamw(Device& device, const AdamwStep& step, View w, View gradient, View m, View v) {
+void round(Device& device, View x, View y) {
+  const Timed timed(device.times(), Work::elementwise);
+  require_shape("round", "x", x, x.shape());
+  require_shape("round", "y", y, x.shape(), base::DType::bf16);
+  device.kernels().round(x.num_elements(), x.as<float>(), y.as<base::Bf16>(), device.threads());
+}
+
+void widen(Device& device, View x, View y) {
+  const Timed timed(device.times(), Work::elementwise);
+  require_shape("widen", "x", x, x.shape(), base::DType::bf16);
+  require_shape("widen", "y", y, x.shape());
+  device.kernels().widen(x.num_elements(), x.as<base::Bf16>(), y.as<float>(), device.threads());
+}
+
+void adamw(Device& device, const AdamwStep& step, View w, View gradient, View m, View v, View rounded) {
+  const Timed timed(device.times(), Work::optimizer);
   require_shape("adamw", "gradient", gradient, w.shape());
   require_shape("adamw", "m", m, w.shape());
   require_shape("adamw", "v", v, w.shape());
+  if (!rounded.empty()) require_shape("adamw", "rounded", rounded, w.shape(), base::DType::bf16);
   device.kernels().adamw({step.lr, step.beta1, step.beta2, step.epsilon, step.weight_decay, step.correction1,
-                          step.correction2, step.gradient_scale},
+                          step.correction2, step.gradient_scale, rounded.empty() ? nullptr : rounded.as<base::Bf16>()},
                          w.num_elements(), w.as<float>(), gradient.as<float>(), m.as<float>(), v.as<float>(),
                          device.threads());
 }

@@ -30,7 +30,18 @@ inline std::int64_t columns_of(const View& view) {
   return view.extent(0) ? view.num_elements() / view.extent(0) : 0;
 }
 
-/// `rows` 0: the caller counts elements itself (attention).
+/// Calls f(T{}) for the element type T of `view`, float or Bf16.
+template <class Function>
+void with_element(const char* operation, base::DType dtype, Function f) {
+  if (dtype == base::DType::f32)
+    f(float{});
+  else if (dtype == base::DType::bf16)
+    f(base::Bf16{});
+  else
+    throw std::logic_error(fmt::format("{}: elements are {}, f32 or bf16 is needed", operation, base::name_of(dtype)));
+}
+
+/// `rows`: of the tensor that is dropped, a multiple of the sequences; attention passes the sequences themselves.
 inline cpu::DropoutArgs to_args(const char* operation, const Dropout& dropout, std::int64_t rows) {
   cpu::DropoutArgs args{};
   args.active = dropout.rate > 0.0f;

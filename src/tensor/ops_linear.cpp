@@ -6,40 +6,64 @@ namespace tessera::tensor {
 namespace {
 
 cpu::Matrix plain(const View& view) {
-  return {view.as<float>(), view.extent(1), 1};
+  return {view.data(), view.extent(1), 1};
 }
 
 cpu::Matrix transposed(const View& view) {
-  return {view.as<float>(), 1, view.extent(1)};
+  return {view.data(), 1, view.extent(1)};
 }
 
 }  // namespace
 
 void linear_forward(Device& device, View x, View w, View bias, View y) {
+  const Timed timed(device.times(), Work::matrix);
+  constexpr const char* operation = "linear_forward";
   const std::int64_t R = x.extent(0), I = x.extent(1), O = w.extent(0);
-  require_shape("linear_forward", "w", w, {O, I});
-  require_shape("linear_forward", "y", y, {R, O});
-  if (!bias.empty()) require_shape("linear_forward", "bias", bias, {O});
-  device.matmul().multiply(
-      {R, O, I, plain(x), transposed(w), y.as<float>(), bias.empty() ? nullptr : bias.as<float>(), false});
+  require_shape(operation, "x", x, {R, I}, x.dtype());
+  require_shape(operation, "w", w, {O, I}, x.dtype());
+  require_shape(operation, "y", y, {R, O}, x.dtype());
+  if (!bias.empty()) require_shape(operation, "bias", bias, {O});
+  cpu::Product product{R, O, I, x.dtype(), plain(x), transposed(w)};
+  product.c = y.data();
+  product.c_type = y.dtype();
+  product.bias = bias.empty() ? nullptr : bias.as<float>();
+  device.matmul().multiply(product);
 }
 
 void linear_input_gradient(Device& device, View dy, View w, View dx) {
+  const Timed timed(device.times(), Work::matrix);
+  constexpr const char* operation = "linear_input_gradient";
   const std::int64_t R = dy.extent(0), O = dy.extent(1), I = w.extent(1);
-  require_shape("linear_input_gradient", "w", w, {O, I});
-  require_shape("linear_input_gradient", "dx", dx, {R, I});
-  device.matmul().multiply({R, I, O, plain(dy), plain(w), dx.as<float>(), nullptr, false});
+  require_shape(operation, "dy", dy, {R, O}, dy.dtype());
+  require_shape(operation, "w", w, {O, I}, dy.dtype());
+  require_shape(operation, "dx", dx, {R, I}, dy.dtype());
+  cpu::Product product{R, I, O, dy.dtype(), plain(dy), plain(w)};
+  product.c = dx.data();
+  product.c_type = dx.dtype();
+  device.matmul().multiply(product);
 }
 
 void linear_weight_gradient(Device& device, View dy, View x, View dw, View dbias) {
+  constexpr const char* operation = "linear_weight_gradient";
   const std::int64_t R = dy.extent(0), O = dy.extent(1), I = x.extent(1);
-  require_shape("linear_weight_gradient", "x", x, {R, I});
-  require_shape("linear_weight_gradient", "dw", dw, {O, I});
-  device.matmul().multiply({O, I, R, transposed(dy), plain(x), dw.as<float>(), nullptr, true});
+  require_shape(operation, "dy", dy, {R, O}, dy.dtype());
+  require_shape(operation, "x", x, {R, I}, dy.dtype());
+  require_shape(operation, "dw", dw, {O, I});
+  {
+    const Timed timed(device.times(), Work::matrix);
+    cpu::Product product{O, I, R, dy.dtype(), transposed(dy), plain(x)};
+    product.c = dw.data();
+    product.c_type = dw.dtype();
+    product.accumulate = true;
+    device.matmul().multiply(product);
+  }
   if (dbias.empty()) return;
-  require_shape("linear_weight_gradient", "dbias", dbias, {O});
-  device.kernels().column_sums(R, O, dy.as<float>(), dbias.as<float>(), float_scratch(device, cpu::row_chunks * O),
-                               device.threads());
+  const Timed timed(device.times(), Work::elementwise);
+  require_shape(operation, "dbias", dbias, {O});
+  with_element(operation, dy.dtype(), [&]<class T>(T) {
+    device.kernels().of<T>().column_sums(R, O, dy.as<T>(), dbias.as<float>(),
+                                         float_scratch(device, cpu::row_chunks * O), device.threads());
+  });
 }
 
 }  // namespace tessera::tensor

@@ -78,7 +78,8 @@ base::ExitCode run_bench(Invocation& invocation) {
 
   tensor::Device device(call.threads);
   Measured measured;
-  measured.matrix_gflops = world.sum(tensor::measure_matrix_gflops(device.threads()), "matrix rate");
+  measured.matrix_gflops =
+      world.sum(tensor::measure_matrix_gflops(train::element_type(config), device.threads()), "matrix rate");
   metrics::reset_peak_memory();  // of the matrices just multiplied
   train::Replica replica(world, device, config, tokens);
   std::vector<double> seconds;

@@ -45,7 +45,7 @@ base::ExitCode run_evaluate(Invocation& invocation) {
   tensor::Device device(threads);
   const std::int64_t context = model.config.model.context;
   const std::int64_t batch = train::automatic_micro_batch(16, context);
-  model::GptStage stage(device, model.config.model, *model.parameters, batch, context, false);
+  model::GptStage stage(device, model.config.model, *model.parameters, {batch, context, false});
   const train::Evaluation result = train::evaluate(world, stage, text.range(), context, batch, text_bytes);
   if (!invocation.is_root()) return base::ExitCode::done;
   if (call.has("json")) {

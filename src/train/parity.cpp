@@ -52,7 +52,7 @@ ParityRecord record_run(const comm::Communicator& ranks, tensor::Device& device,
   ParityRecord record;
   for (const model::Parameter& p : replica.parameters().all()) {
     record.names.push_back(p.spec.name);
-    record.initial_weights.push_back(copy(p.weight));
+    record.initial_weights.push_back(copy(p.master));
   }
   std::int64_t updates = 0;
   for (std::int64_t step = 1; step <= config.run.steps; ++step) {
@@ -63,7 +63,7 @@ ParityRecord record_run(const comm::Communicator& ranks, tensor::Device& device,
     if (step == 1)
       for (const model::Parameter& p : replica.parameters().all()) record.first_gradients.push_back(copy(p.gradient));
   }
-  for (const model::Parameter& p : replica.parameters().all()) record.weights.push_back(copy(p.weight));
+  for (const model::Parameter& p : replica.parameters().all()) record.weights.push_back(copy(p.master));
   record.samples = all_samples(ranks, replica.batches(), config.run.steps);
   return record;
 }

@@ -5,8 +5,17 @@ namespace tessera::train {
 
 std::vector<optim::OptimizedTile> optimized_tiles(const model::Parameters& parameters) {
   std::vector<optim::OptimizedTile> tiles;
-  for (const model::Parameter& p : parameters.all()) tiles.push_back({p.tile, p.weight, p.gradient, p.spec.decay});
+  for (const model::Parameter& p : parameters.all())
+    tiles.push_back({p.tile, p.master, p.rounded() ? p.weight : tensor::View{}, p.gradient, p.spec.decay});
   return tiles;
+}
+
+base::DType element_type(const config::Config& config) {
+  return config.run.precision == "bf16" ? base::DType::bf16 : base::DType::f32;
+}
+
+model::StageRoom stage_room(const config::Config& config) {
+  return {config.optim.micro_batch, config.model.context, true, model::recompute_of(config.run.recompute)};
 }
 
 Replica::Replica(const comm::Communicator& ranks, tensor::Device& device, const config::Config& config,
@@ -14,18 +23,18 @@ Replica::Replica(const comm::Communicator& ranks, tensor::Device& device, const 
     : ranks_(&ranks),
       device_(&device),
       config_(config),
-      parameters_(config.model, true),
-      stage_(device, config.model, parameters_, config.optim.micro_batch, config.model.context, true),
+      parameters_(config.model, true, element_type(config)),
+      stage_(device, config.model, parameters_, stage_room(config)),
       batches_(tokens, config.run.seed, config.model.context,
                {config.optim.batch, config.optim.micro_batch, ranks.rank(), ranks.size()}),
       optimizer_(config.optim, optimized_tiles(parameters_)),
       sync_(ranks, device, parameters_.flat_gradients(), config.parallel.bucket_bytes) {
-  parameters_.initialize(config.run.seed, device.threads());
+  parameters_.initialize(config.run.seed, device);
 }
 
 std::vector<checkpoint::TensorTile> Replica::tiles() {
   std::vector<checkpoint::TensorTile> tiles;
-  for (const model::Parameter& p : parameters_.all()) tiles.push_back({"model", p.tile, p.weight});
+  for (const model::Parameter& p : parameters_.all()) tiles.push_back({"model", p.tile, p.master});
   const auto& optimized = optimizer_.tiles();
   for (std::size_t i = 0; i < optimized.size(); ++i) {
     tiles.push_back({"optimizer/m", optimized[i].tile, optimizer_.m()[i]});

@@ -32,7 +32,7 @@ class Replica {
   optim::AdamW& optimizer() { return optimizer_; }
   data_parallel::GradientSync& sync() { return sync_; }
 
-  /// Weights and moments as checkpoint tiles.
+  /// Master weights and moments as checkpoint tiles. After they were read: parameters().round_weights().
   std::vector<checkpoint::TensorTile> tiles();
 
  private:
@@ -45,6 +45,10 @@ class Replica {
   optim::AdamW optimizer_;
   data_parallel::GradientSync sync_;
 };
+
+/// Type of matrices and activations in a run, and what a stage must hold for its training.
+base::DType element_type(const config::Config& config);
+model::StageRoom stage_room(const config::Config& config);
 
 /// The optimizer's view of all parameters.
 std::vector<optim::OptimizedTile> optimized_tiles(const model::Parameters& parameters);

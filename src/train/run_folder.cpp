@@ -27,10 +27,10 @@ bool shapes_model(const std::string& key) {
 /// Keys that say where and how fast a run goes, not what it computes.
 bool is_incidental(const std::string& key) {
   static constexpr const char* keys[] = {
-      "run.dir",         "run.steps",           "run.stop_after",    "run.device",
-      "run.threads",     "run.log_interval",    "run.eval_interval", "data.train",
-      "data.valid",      "data.tokenizer",      "parallel.data",     "parallel.timeout",
-      "parallel.bucket", "checkpoint.interval", "checkpoint.keep",   "optim.micro_batch"};
+      "run.dir",         "run.steps",        "run.stop_after",    "run.device",      "run.threads",
+      "run.recompute",   "run.log_interval", "run.eval_interval", "data.train",      "data.valid",
+      "data.tokenizer",  "parallel.data",    "parallel.timeout",  "parallel.bucket", "checkpoint.interval",
+      "checkpoint.keep", "optim.micro_batch"};
   for (const char* incidental : keys)
     if (key == incidental) return true;
   return false;
@@ -92,6 +92,7 @@ bool RunFolder::resume(Replica& replica, const RunData& data, checkpoint::RunSta
     compare_configs(path, config::parse_text(state.config, path + ":/run/config"), replica.config(),
                     ranks_->rank() == 0);
     checkpoint::read_tiles(path, replica.tiles());
+    replica.parameters().round_weights(replica.device());
   });
   if (ranks_->rank() == 0) fmt::print("resumed from '{}' (step {})\n", path, state.step);
   return true;

@@ -15,8 +15,9 @@ struct LoadedModel {
   config::ModelConfig config;
   model::Parameters parameters;
 
-  LoadedModel(const config::ModelConfig& model_config, const Tensors& weights, bool with_gradients)
-      : config(model_config), parameters(model_config, with_gradients) {
+  LoadedModel(const config::ModelConfig& model_config, const Tensors& weights, bool with_gradients,
+              base::DType dtype = base::DType::f32)
+      : config(model_config), parameters(model_config, with_gradients, dtype) {
     BOOST_REQUIRE_EQUAL(weights.size(), parameters.all().size());
     for (model::Parameter& parameter : parameters.all()) {
       const std::string& name = parameter.spec.name;
@@ -26,12 +27,14 @@ struct LoadedModel {
       for (int dim = 0; dim < parameter.weight.shape().num_dims(); ++dim) {
         BOOST_REQUIRE_EQUAL(tensor.shape[static_cast<std::size_t>(dim)], parameter.weight.extent(dim));
       }
-      std::copy(tensor.values.begin(), tensor.values.end(), parameter.weight.as<float>());
+      std::copy(tensor.values.begin(), tensor.values.end(), parameter.master.as<float>());
     }
+    parameters.round_weights(device);
   }
 
-  model::GptStage stage(std::int64_t max_batch, std::int64_t max_length) {
-    return {device, config, parameters, max_batch, max_length, true};
+  model::GptStage stage(std::int64_t max_batch, std::int64_t max_length,
+                        model::Recompute recompute = model::Recompute::none) {
+    return {device, config, parameters, {max_batch, max_length, true, recompute}};
   }
 };
 

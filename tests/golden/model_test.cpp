@@ -87,7 +87,7 @@ void expect_gradients(const GoldenFile& golden, const model::Parameters& paramet
 void expect_updated_weights(const GoldenFile& golden, const model::Parameters& parameters) {
   BOOST_TEST(parameters.all().size() == golden.adamw.weights.size());
   for (const auto& [name, expected] : golden.adamw.weights) {
-    expect_close(parameters.get(name).weight.span<float>(), expected.values, tolerance_of(name).updated, 0,
+    expect_close(parameters.get(name).master.span<float>(), expected.values, tolerance_of(name).updated, 0,
                  name + " after the updates");
   }
 }
@@ -136,7 +136,7 @@ BOOST_DATA_TEST_CASE(adamw_updates_equal_pytorch, golden_cases, name) {
   config.clip_norm = expected.clip_norm;
   std::vector<optim::OptimizedTile> tiles;
   for (const model::Parameter& parameter : model.parameters.all()) {
-    tiles.push_back({parameter.tile, parameter.weight, parameter.gradient, parameter.spec.decay});
+    tiles.push_back({parameter.tile, parameter.master, {}, parameter.gradient, parameter.spec.decay});
   }
   optim::AdamW optimizer(config, tiles);
 

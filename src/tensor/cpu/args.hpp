@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/dtype.hpp"
+
 namespace tessera::tensor::cpu {
 
 /// tensor::Dropout, ready for kernels. Element index e, 64 bits; its word is word (e & 3) of philox4x32(key, {low 32
@@ -21,21 +23,26 @@ struct DropoutArgs {
   std::int64_t rows_per_sample;  ///< T; not read by attention
 };
 
+template <class T>
 struct LayerNormArgs {
   std::int64_t rows, width;
   const float* gain;  ///< [H]
   const float* bias;  ///< [H]
   float epsilon;
-  float* y;     ///< [R, H]
+  T* y;         ///< [R, H]
   float* mean;  ///< [R]
   float* rstd;  ///< [R]
 };
 
+template <class T>
 struct LayerNormBackwardArgs {
   std::int64_t rows, width;
-  const float *dy, *x, *gain, *mean, *rstd;
-  float *dx, *dgain, *dbias;  ///< all +=
-  float* partials;            ///< [2 * row_chunks, H] work space
+  const T* dy;               ///< [R, H]
+  const float *x, *gain;     ///< [R, H], [H]
+  const float *mean, *rstd;  ///< [R]
+  float* dx;                 ///< [R, H], +=
+  float *dgain, *dbias;      ///< [H], +=
+  float* partials;           ///< [2 * row_chunks, H] work space
 };
 
 struct EmbeddingArgs {
@@ -44,9 +51,10 @@ struct EmbeddingArgs {
   const std::int32_t* tokens;  ///< [R]
 };
 
+template <class T>
 struct CrossEntropyArgs {
   std::int64_t rows, vocab;
-  float* logits;                ///< [R, V], overwritten by the gradient if `backward`
+  T* logits;                    ///< [R, V], overwritten by the gradient if `backward`
   const std::int32_t* targets;  ///< [R]
   float* loss;                  ///< [R]
   float scale;
@@ -55,6 +63,7 @@ struct CrossEntropyArgs {
 
 struct AdamwArgs {
   float lr, beta1, beta2, epsilon, weight_decay, correction1, correction2, gradient_scale;
+  base::Bf16* rounded;  ///< receives the new weights, or nullptr
 };
 
 /// Sums over rows are made in this many chunks, whatever the number of threads, and the chunks added in order.

@@ -6,8 +6,9 @@
 namespace tessera::tensor::cpu {
 
 /// Element (b, t, a, d) lies at data[b * batch_stride + t * row_stride + a * head_dim + d]; strides in elements.
+template <class T>
 struct AttentionRows {
-  float* data;
+  T* data;
   std::int64_t batch_stride, row_stride;
 };
 
@@ -15,25 +16,31 @@ struct AttentionExtents {
   std::int64_t batch, heads, head_dim, queries, keys;
 };
 
+/// Query i of sequence b sees keys [begin, end): end = query_offset + i + 1 if causal, else all; begin is the larger of
+/// end - window and the start of the query's document. Neither ever falls from one query to the next.
 struct AttentionMaskArgs {
-  bool causal;                ///< key position <= query_offset + query index; else every key is seen
-  std::int64_t query_offset;  ///< >= 0
+  bool causal;
+  std::int64_t query_offset;            ///< >= 0
+  std::int64_t window;                  ///< 0: unlimited; > 0 only if causal
+  const std::int32_t* document_starts;  ///< [B, queries] key position where the query's document begins, or nullptr
 };
 
+template <class T>
 struct AttentionForwardArgs {
   AttentionExtents extents;
   AttentionMaskArgs mask;
   DropoutArgs dropout;
-  AttentionRows q, k, v, out;
+  AttentionRows<T> q, k, v, out;
   float* lse;      ///< [B, A, queries] log-sum-exp of each row, or nullptr
   float* scratch;  ///< attention_forward_floats(extents) for each thread, 64-byte aligned
 };
 
+template <class T>
 struct AttentionBackwardArgs {
   AttentionExtents extents;
   AttentionMaskArgs mask;
   DropoutArgs dropout;
-  AttentionRows q, k, v, out, dout, dq, dk, dv;
+  AttentionRows<T> q, k, v, out, dout, dq, dk, dv;
   const float* lse;  ///< [B, A, queries] of the forward
   float* scratch;    ///< attention_backward_floats(extents) for each thread, 64-byte aligned
 };

@@ -67,9 +67,10 @@ BOOST_AUTO_TEST_CASE(initial_weights_follow_their_distribution_and_seed) {
   config::ModelConfig config = tiny();
   config.hidden = 96;
   Parameters a(config, false), b(config, false), c(config, false);
-  a.initialize(1, 1);
-  b.initialize(1, 1);
-  c.initialize(2, 1);
+  tensor::Device device(1);
+  a.initialize(1, device);
+  b.initialize(1, device);
+  c.initialize(2, device);
   const auto stddev = [](const Parameter& p) {
     double squares = 0;
     for (const float w : p.weight.span<float>()) squares += static_cast<double>(w) * w;
@@ -80,16 +81,36 @@ BOOST_AUTO_TEST_CASE(initial_weights_follow_their_distribution_and_seed) {
              boost::test_tools::tolerance(0.02));  // sqrt(2 L) = 2
   BOOST_TEST(a.get("final_norm.gain").weight.as<float>()[5] == 1.0f);
   BOOST_TEST(a.get("blocks.1.mlp.up.bias").weight.as<float>()[5] == 0.0f);
-  BOOST_TEST(std::equal(a.flat_weights().begin(), a.flat_weights().end(), b.flat_weights().begin()));
-  BOOST_TEST(!std::equal(a.flat_weights().begin(), a.flat_weights().end(), c.flat_weights().begin()));
+  const auto equal = [](const Parameters& one, const Parameters& other) {
+    for (std::size_t i = 0; i < one.all().size(); ++i) {
+      const auto x = one.all()[i].master.span<float>(), y = other.all()[i].master.span<float>();
+      if (!std::equal(x.begin(), x.end(), y.begin())) return false;
+    }
+    return true;
+  };
+  BOOST_TEST(equal(a, b));
+  BOOST_TEST(!equal(a, c));
+  Parameters rounded(config, false, base::DType::bf16);
+  rounded.initialize(1, device);
+  BOOST_TEST(equal(a, rounded));  // masters are the same in every precision
+  const Parameter& matrix = rounded.get("blocks.0.mlp.up.weight");
+  BOOST_TEST((matrix.weight.dtype() == base::DType::bf16));
+  BOOST_TEST((rounded.get("blocks.0.mlp.up.bias").weight.dtype() == base::DType::f32));
 }
 
 BOOST_AUTO_TEST_CASE(activation_memory_grows_with_the_batch_and_shrinks_without_training) {
   const config::ModelConfig config = gpt2();
-  const std::size_t one = GptStage::activation_bytes(config, 1, 512, true);
-  const auto two = static_cast<double>(GptStage::activation_bytes(config, 2, 512, true));
+  const std::size_t one = GptStage::activation_bytes(config, base::DType::f32, {1, 512});
+  const auto two = static_cast<double>(GptStage::activation_bytes(config, base::DType::f32, {2, 512}));
   BOOST_TEST(two == 2.0 * static_cast<double>(one), boost::test_tools::tolerance(0.01));
-  BOOST_TEST(GptStage::activation_bytes(config, 1, 512, false) < one / 3);
+  BOOST_TEST(GptStage::activation_bytes(config, base::DType::f32, {1, 512, false}) < one / 3);
+  const std::size_t rounded = GptStage::activation_bytes(config, base::DType::bf16, {1, 512});
+  const std::size_t selective =
+      GptStage::activation_bytes(config, base::DType::bf16, {1, 512, true, Recompute::selective});
+  const std::size_t full = GptStage::activation_bytes(config, base::DType::bf16, {1, 512, true, Recompute::full});
+  BOOST_TEST(rounded < one * 2 / 3);
+  BOOST_TEST(selective < rounded * 4 / 5);
+  BOOST_TEST(full < selective * 2 / 3);  // the rest is mostly logits
 }
 
 }  // namespace

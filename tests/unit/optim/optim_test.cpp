@@ -40,8 +40,8 @@ BOOST_AUTO_TEST_CASE(constant_schedule_and_no_warmup) {
 struct Tiles {
   std::vector<float> w1{1.0f, -2.0f, 3.0f}, g1{3.0f, 0.0f, 4.0f}, w2{0.5f}, g2{12.0f};
   std::vector<OptimizedTile> tiles() {
-    return {{tensor::whole("a", {3}), {w1.data(), {3}}, {g1.data(), {3}}, true},
-            {tensor::whole("b", {1}), {w2.data(), {1}}, {g2.data(), {1}}, false}};
+    return {{tensor::whole("a", {3}), {w1.data(), {3}}, {}, {g1.data(), {3}}, true},
+            {tensor::whole("b", {1}), {w2.data(), {1}}, {}, {g2.data(), {1}}, false}};
   }
 };
 

@@ -54,27 +54,24 @@ BOOST_AUTO_TEST_CASE(sums_of_whole_buffers) {
   }
 }
 
-BOOST_AUTO_TEST_CASE(scale_add_clamp_zero_and_counting) {
+BOOST_AUTO_TEST_CASE(add_clamp_and_zero) {
   for (const std::int64_t size : kSizes) {
     Buffer x({size}, 1), other({size}, 2);
     x.values[0] = std::nanf("");
     if (size > 3) x.values[3] = -INFINITY;
     with_any_threads("buffers", [&](tensor::Device& device) {
-      BOOST_TEST(tensor::count_nonfinite(device, x.view()) == (size > 3 ? 2 : 1));
-      Buffer scaled = x, clamped = x, sum({size}), zero = x;
-      tensor::scale(device, scaled.view(), 0.5f);
+      Buffer clamped = x, sum({size}), zero = x;
       tensor::clamp(device, clamped.view(), 0.7f);
       tensor::add(device, x.view(), other.view(), sum.view());
       tensor::fill_zero(device, zero.view());
       for (std::size_t i = 1; i < x.values.size(); ++i) {
-        BOOST_REQUIRE(scaled.values[i] == 0.5f * x.values[i]);
         BOOST_REQUIRE(clamped.values[i] == std::clamp(x.values[i], -0.7f, 0.7f));
         BOOST_REQUIRE(sum.values[i] == x.values[i] + other.values[i]);
         BOOST_REQUIRE(zero.values[i] == 0.0f);
       }
       BOOST_TEST(std::isnan(clamped.values[0]));  // hidden by no limit
       BOOST_TEST(zero.values[0] == 0.0f);
-      return std::vector<std::vector<float>>{scaled.values};
+      return std::vector<std::vector<float>>{clamped.values, sum.values};
     });
   }
 }

@@ -48,9 +48,11 @@ BOOST_AUTO_TEST_CASE(forward_and_both_gradients_equal_double_loops) {
 BOOST_AUTO_TEST_CASE(tiles_are_chosen_by_extents_and_never_empty) {
   for (std::int64_t m = 1; m < 5000; m = m * 3 / 2 + 1)
     for (std::int64_t n = 1; n < 60000; n = n * 5 / 3 + 1) {
-      const tensor::cpu::ProductTile tile = tensor::cpu::choose_tile(m, n);
-      BOOST_TEST((tile.rows >= 1 && tile.rows <= 512 && tile.columns >= 1 && tile.columns <= 512));
-      BOOST_TEST((tile.rows <= m && tile.columns <= n));
+      for (const bool transposed : {false, true}) {
+        const tensor::cpu::ProductTile tile = tensor::cpu::choose_tile(m, n, transposed);
+        BOOST_TEST((tile.rows >= 1 && tile.rows <= 1024 && tile.columns >= 1 && tile.columns <= 768));
+        BOOST_TEST((tile.rows <= m && tile.columns <= n));
+      }
     }
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Each activation as z times a gate: f(z) = z g(z), f'(z) = g(z) + z g'(z).
+#include "tensor/cpu/kernels/element.hpp"
 #include "tensor/cpu/kernels/kernels_isa.hpp"
 
 namespace tessera::tensor::cpu::TESSERA_ISA {
@@ -56,24 +57,29 @@ struct Relu {
   TESSERA_INLINE Gate gate(float z) { return {z > 0.0f ? 1.0f : 0.0f, 0.0f}; }
 };
 
-template <class Kind>
-void forward(std::int64_t size, const float* z, float* y, int threads) {
-#pragma omp parallel for simd schedule(simd : static) num_threads(threads)
-  for (std::int64_t i = 0; i < size; ++i) y[i] = z[i] * Kind::gate(z[i]).value;
-}
-
-template <class Kind>
-void backward(std::int64_t size, const float* z, const float* dy, float* dz, int threads) {
+template <class Kind, class T>
+void forward(std::int64_t size, const T* z, T* y, int threads) {
 #pragma omp parallel for simd schedule(simd : static) num_threads(threads)
   for (std::int64_t i = 0; i < size; ++i) {
-    const Gate gate = Kind::gate(z[i]);
-    dz[i] = dy[i] * (gate.value + z[i] * gate.slope);
+    const float input = load(z[i]);
+    store(y[i], input * Kind::gate(input).value);
+  }
+}
+
+template <class Kind, class T>
+void backward(std::int64_t size, const T* z, const T* dy, T* dz, int threads) {
+#pragma omp parallel for simd schedule(simd : static) num_threads(threads)
+  for (std::int64_t i = 0; i < size; ++i) {
+    const float input = load(z[i]);
+    const Gate gate = Kind::gate(input);
+    store(dz[i], load(dy[i]) * (gate.value + input * gate.slope));
   }
 }
 
 }  // namespace
 
-void activation_forward(Activation kind, std::int64_t size, const float* z, float* y, int threads) {
+template <class T>
+void activation_forward(Activation kind, std::int64_t size, const T* z, T* y, int threads) {
   switch (kind) {
     case Activation::gelu_tanh:
       return forward<GeluTanh>(size, z, y, threads);
@@ -86,7 +92,8 @@ void activation_forward(Activation kind, std::int64_t size, const float* z, floa
   }
 }
 
-void activation_backward(Activation kind, std::int64_t size, const float* z, const float* dy, float* dz, int threads) {
+template <class T>
+void activation_backward(Activation kind, std::int64_t size, const T* z, const T* dy, T* dz, int threads) {
   switch (kind) {
     case Activation::gelu_tanh:
       return backward<GeluTanh>(size, z, dy, dz, threads);
@@ -98,5 +105,10 @@ void activation_backward(Activation kind, std::int64_t size, const float* z, con
       return backward<Silu>(size, z, dy, dz, threads);
   }
 }
+
+template void activation_forward(Activation, std::int64_t, const float*, float*, int);
+template void activation_forward(Activation, std::int64_t, const Bf16*, Bf16*, int);
+template void activation_backward(Activation, std::int64_t, const float*, const float*, float*, int);
+template void activation_backward(Activation, std::int64_t, const Bf16*, const Bf16*, Bf16*, int);
 
 }  // namespace tessera::tensor::cpu::TESSERA_ISA

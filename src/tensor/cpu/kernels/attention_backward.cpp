@@ -23,12 +23,11 @@ struct Workspace {
   float *probabilities, *dscores;      // [kBlock, kScoresRow]
 };
 
-TESSERA_INLINE Workspace carve(const AttentionBackwardArgs& args, int thread) {
-  const AttentionExtents& x = args.extents;
+TESSERA_INLINE Workspace carve(const AttentionExtents& x, float* scratch, int thread) {
   Workspace w;
   w.row = attention_packed_row(x.head_dim);
   const std::int64_t queries = attention_padded(x.queries);
-  w.query = args.scratch + attention_backward_floats(x) * thread;
+  w.query = scratch + attention_backward_floats(x) * thread;
   w.dout = w.query + queries * w.row;
   w.dquery = w.dout + queries * w.row;
   w.key = w.dquery + queries * w.row;
@@ -44,18 +43,20 @@ TESSERA_INLINE Workspace carve(const AttentionBackwardArgs& args, int thread) {
 }
 
 /// On entry: scores and dO Vᵀ of one row. On return: P M and dS, zero where masked.
-TESSERA_INLINE void backward_row(float* scores, float* dscores, std::int64_t visible, std::int64_t padded, float lse,
+TESSERA_INLINE void backward_row(float* scores, float* dscores, const Visible& visible, std::int64_t padded, float lse,
                                  float delta, const float* factors) {
 #pragma omp simd
   for (std::int64_t j = 0; j < padded; ++j) {
-    const float p = j < visible ? exp_fast(scores[j] - lse) : 0.0f;
+    const bool seen = j >= visible.begin && j < visible.end;
+    const float p = seen ? exp_fast(scores[j] - lse) : 0.0f;
     scores[j] = p * factors[j];
-    dscores[j] = j < visible ? p * (factors[j] * dscores[j] - delta) : 0.0f;
+    dscores[j] = seen ? p * (factors[j] * dscores[j] - delta) : 0.0f;
   }
 }
 
-void backward_tile(const AttentionBackwardArgs& args, std::int64_t batch, std::int64_t head, std::int64_t first_query,
-                   std::int64_t first_key, const Workspace& w) {
+template <class T>
+void backward_tile(const AttentionBackwardArgs<T>& args, std::int64_t batch, std::int64_t head,
+                   std::int64_t first_query, std::int64_t first_key, const Workspace& w) {
   const AttentionExtents& x = args.extents;
   const std::int64_t queries = least(kBlock, x.queries - first_query), keys = least(kBlock, x.keys - first_key);
   const std::int64_t rows = round_up(queries, kTileRows), key_rows = round_up(keys, kTileRows);
@@ -67,7 +68,8 @@ void backward_tile(const AttentionBackwardArgs& args, std::int64_t batch, std::i
   alignas(64) float factors[kMostFactors];
   fill(factors, kMostFactors, 1.0f);
   for (std::int64_t i = 0; i < queries; ++i) {
-    const std::int64_t q = first_query + i, visible = num_visible(args.mask, q, first_key, keys);
+    const std::int64_t q = first_query + i;
+    const Visible visible = within(visible_keys(args.mask, x, batch, q), first_key, keys);
     if (args.dropout.active)
       draw_factors(args.dropout, args.dropout.samples[batch],
                    static_cast<std::uint64_t>((head * x.queries + q) * x.keys + first_key), keys, factors);
@@ -81,13 +83,13 @@ void backward_tile(const AttentionBackwardArgs& args, std::int64_t batch, std::i
 }
 
 /// Packs what belongs to the queries of one head.
-TESSERA_INLINE void pack_queries(const AttentionBackwardArgs& args, std::int64_t batch, std::int64_t head,
+template <class T>
+TESSERA_INLINE void pack_queries(const AttentionBackwardArgs<T>& args, std::int64_t batch, std::int64_t head,
                                  const Workspace& w) {
   const AttentionExtents& x = args.extents;
   const float score_scale = 1.0f / __builtin_sqrtf(static_cast<float>(x.head_dim));
-  const float *query = head_rows(args.q, batch, head, x.head_dim),
-              *dout = head_rows(args.dout, batch, head, x.head_dim),
-              *out = head_rows(args.out, batch, head, x.head_dim);
+  const T *query = head_rows(args.q, batch, head, x.head_dim), *dout = head_rows(args.dout, batch, head, x.head_dim),
+          *out = head_rows(args.out, batch, head, x.head_dim);
   pack(query, args.q.row_stride, x.queries, x.head_dim, score_scale, w.query, w.row);
   pack(dout, args.dout.row_stride, x.queries, x.head_dim, 1.0f, w.dout, w.row);
   fill(w.dquery, attention_padded(x.queries) * w.row, 0.0f);
@@ -95,33 +97,29 @@ TESSERA_INLINE void pack_queries(const AttentionBackwardArgs& args, std::int64_t
     float delta = 0.0f;
 #pragma omp simd reduction(+ : delta)
     for (std::int64_t d = 0; d < x.head_dim; ++d)
-      delta += dout[i * args.dout.row_stride + d] * out[i * args.out.row_stride + d];
+      delta += load(dout[i * args.dout.row_stride + d]) * load(out[i * args.out.row_stride + d]);
     w.delta[i] = delta;
     w.lse[i] = args.lse[(batch * x.heads + head) * x.queries + i];
   }
 }
 
 /// to [rows, D] = factor * packed rows.
+template <class T>
 TESSERA_INLINE void unpack(const float* from, std::int64_t from_row, std::int64_t rows, std::int64_t columns,
-                           float factor, float* to, std::int64_t to_row) {
+                           float factor, T* to, std::int64_t to_row) {
   for (std::int64_t i = 0; i < rows; ++i)
-    for (std::int64_t d = 0; d < columns; ++d) to[i * to_row + d] = factor * from[i * from_row + d];
+    for (std::int64_t d = 0; d < columns; ++d) store(to[i * to_row + d], factor * from[i * from_row + d]);
 }
 
-TESSERA_INLINE float* head_rows_out(const AttentionRows& rows, std::int64_t batch, std::int64_t head,
-                                    std::int64_t head_dim) {
-  return rows.data + batch * rows.batch_stride + head * head_dim;
-}
-
-void backward_head(const AttentionBackwardArgs& args, std::int64_t batch, std::int64_t head, const Workspace& w) {
+template <class T>
+void backward_head(const AttentionBackwardArgs<T>& args, std::int64_t batch, std::int64_t head, const Workspace& w) {
   const AttentionExtents& x = args.extents;
   pack_queries(args, batch, head, w);
-  const float *key = head_rows(args.k, batch, head, x.head_dim), *value = head_rows(args.v, batch, head, x.head_dim);
-  float *dkey = head_rows_out(args.dk, batch, head, x.head_dim),
-        *dvalue = head_rows_out(args.dv, batch, head, x.head_dim);
+  const T *key = head_rows(args.k, batch, head, x.head_dim), *value = head_rows(args.v, batch, head, x.head_dim);
+  T *dkey = head_rows(args.dk, batch, head, x.head_dim), *dvalue = head_rows(args.dv, batch, head, x.head_dim);
   for (std::int64_t first_key = 0; first_key < x.keys; first_key += kBlock) {
     const std::int64_t keys = least(kBlock, x.keys - first_key);
-    const float *key_at = key + first_key * args.k.row_stride, *value_at = value + first_key * args.v.row_stride;
+    const T *key_at = key + first_key * args.k.row_stride, *value_at = value + first_key * args.v.row_stride;
     pack(key_at, args.k.row_stride, keys, x.head_dim, 1.0f, w.key, w.row);
     pack_transposed(key_at, args.k.row_stride, keys, x.head_dim, w.key_columns, kScoresRow);
     pack_transposed(value_at, args.v.row_stride, keys, x.head_dim, w.value_columns, kScoresRow);
@@ -129,28 +127,33 @@ void backward_head(const AttentionBackwardArgs& args, std::int64_t batch, std::i
     fill(w.dvalue, kBlock * w.row, 0.0f);
     for (std::int64_t first_query = 0; first_query < x.queries; first_query += kBlock) {
       const std::int64_t last_query = least(first_query + kBlock, x.queries) - 1;
-      if (num_visible(args.mask, last_query, first_key, keys) == 0) continue;
+      const Visible any = within(visible_to_any(args.mask, x, batch, first_query, last_query), first_key, keys);
+      if (any.begin >= any.end) continue;
       backward_tile(args, batch, head, first_query, first_key, w);
     }
     unpack(w.dkey, w.row, keys, x.head_dim, 1.0f, dkey + first_key * args.dk.row_stride, args.dk.row_stride);
     unpack(w.dvalue, w.row, keys, x.head_dim, 1.0f, dvalue + first_key * args.dv.row_stride, args.dv.row_stride);
   }
   const float score_scale = 1.0f / __builtin_sqrtf(static_cast<float>(x.head_dim));
-  unpack(w.dquery, w.row, x.queries, x.head_dim, score_scale, head_rows_out(args.dq, batch, head, x.head_dim),
+  unpack(w.dquery, w.row, x.queries, x.head_dim, score_scale, head_rows(args.dq, batch, head, x.head_dim),
          args.dq.row_stride);
 }
 
 }  // namespace
 
-void attention_backward(const AttentionBackwardArgs& args, int threads) {
+template <class T>
+void attention_backward(const AttentionBackwardArgs<T>& args, int threads) {
   const AttentionExtents& x = args.extents;
 #pragma omp parallel num_threads(threads)
   {
-    const Workspace w = carve(args, omp_get_thread_num());
+    const Workspace w = carve(x, args.scratch, omp_get_thread_num());
 #pragma omp for collapse(2) schedule(dynamic)
     for (std::int64_t batch = 0; batch < x.batch; ++batch)
       for (std::int64_t head = 0; head < x.heads; ++head) backward_head(args, batch, head, w);
   }
 }
+
+template void attention_backward(const AttentionBackwardArgs<float>&, int);
+template void attention_backward(const AttentionBackwardArgs<Bf16>&, int);
 
 }  // namespace tessera::tensor::cpu::TESSERA_ISA

@@ -22,12 +22,11 @@ struct Workspace {
   float *largest, *sum;  // [kBlock]
 };
 
-TESSERA_INLINE Workspace carve(const AttentionForwardArgs& args, int thread) {
-  const AttentionExtents& x = args.extents;
+TESSERA_INLINE Workspace carve(const AttentionExtents& x, float* scratch, int thread) {
   Workspace w;
   w.row = attention_packed_row(x.head_dim);
   const std::int64_t keys = attention_padded(x.keys);
-  w.keys = args.scratch + attention_forward_floats(x) * thread;
+  w.keys = scratch + attention_forward_floats(x) * thread;
   w.values = w.keys + keys / kBlock * w.row * kScoresRow;
   w.query = w.values + keys * w.row;
   w.out = w.query + kBlock * w.row;
@@ -39,18 +38,18 @@ TESSERA_INLINE Workspace carve(const AttentionForwardArgs& args, int thread) {
 
 /// Turns the scores of one row into exp(score - largest), zero where masked; scales the row of `out` when `largest`
 /// grows. Dropout acts on the probabilities, not on their sum.
-TESSERA_INLINE void softmax_row(float* scores, std::int64_t visible, std::int64_t padded, float& largest, float& sum,
+TESSERA_INLINE void softmax_row(float* scores, const Visible& visible, std::int64_t padded, float& largest, float& sum,
                                 float* out, std::int64_t out_columns) {
   float highest = largest;
 #pragma omp simd reduction(max : highest)
   for (std::int64_t j = 0; j < padded; ++j) {
-    scores[j] = j < visible ? scores[j] : -__builtin_inff();
+    scores[j] = j >= visible.begin && j < visible.end ? scores[j] : -__builtin_inff();
     highest = scores[j] > highest ? scores[j] : highest;
   }
   float block_sum = 0.0f;
 #pragma omp simd reduction(+ : block_sum)
   for (std::int64_t j = 0; j < padded; ++j) {
-    scores[j] = j < visible ? exp_fast(scores[j] - highest) : 0.0f;
+    scores[j] = j >= visible.begin && j < visible.end ? exp_fast(scores[j] - highest) : 0.0f;
     block_sum += scores[j];
   }
   if (highest > largest) {
@@ -62,17 +61,18 @@ TESSERA_INLINE void softmax_row(float* scores, std::int64_t visible, std::int64_
   sum += block_sum;
 }
 
-TESSERA_INLINE void drop_probabilities(const AttentionForwardArgs& args, std::int64_t batch, std::int64_t head,
-                                       std::int64_t query, std::int64_t first_key, std::int64_t visible,
-                                       float* scores) {
+template <class T>
+TESSERA_INLINE void drop_probabilities(const AttentionForwardArgs<T>& args, std::int64_t batch, std::int64_t head,
+                                       std::int64_t query, std::int64_t first_key, std::int64_t keys, float* scores) {
   const AttentionExtents& x = args.extents;
   alignas(64) float factors[kMostFactors];
   const auto first = static_cast<std::uint64_t>((head * x.queries + query) * x.keys + first_key);
-  draw_factors(args.dropout, args.dropout.samples[batch], first, visible, factors);
-  for (std::int64_t j = 0; j < visible; ++j) scores[j] *= factors[j];
+  draw_factors(args.dropout, args.dropout.samples[batch], first, keys, factors);
+  for (std::int64_t j = 0; j < keys; ++j) scores[j] *= factors[j];
 }
 
-void forward_tile(const AttentionForwardArgs& args, std::int64_t batch, std::int64_t head, std::int64_t first_query,
+template <class T>
+void forward_tile(const AttentionForwardArgs<T>& args, std::int64_t batch, std::int64_t head, std::int64_t first_query,
                   const Workspace& w) {
   const AttentionExtents& x = args.extents;
   const std::int64_t queries = least(kBlock, x.queries - first_query);
@@ -83,38 +83,39 @@ void forward_tile(const AttentionForwardArgs& args, std::int64_t batch, std::int
   fill(w.out, rows * w.row, 0.0f);
   fill(w.largest, kBlock, -__builtin_inff());
   fill(w.sum, kBlock, 0.0f);
-  for (std::int64_t first_key = 0; first_key < x.keys; first_key += kBlock) {
+  const Visible any = visible_to_any(args.mask, x, batch, first_query, first_query + queries - 1);
+  for (std::int64_t first_key = any.begin / kBlock * kBlock; first_key < any.end; first_key += kBlock) {
     const std::int64_t keys = least(kBlock, x.keys - first_key);
-    if (num_visible(args.mask, first_query + queries - 1, first_key, keys) == 0) break;
     const std::int64_t padded = round_up(keys, kTileColumns);
     tile_product<false>(rows, padded, x.head_dim, {w.query, w.row, 1}, w.keys + first_key / kBlock * w.row * kScoresRow,
                         kScoresRow, w.scores, kScoresRow);
     for (std::int64_t i = 0; i < queries; ++i) {
       float* scores = w.scores + i * kScoresRow;
-      const std::int64_t visible = num_visible(args.mask, first_query + i, first_key, keys);
-      if (visible == 0) {
+      const Visible visible = within(visible_keys(args.mask, x, batch, first_query + i), first_key, keys);
+      if (visible.begin >= visible.end) {
         fill(scores, padded, 0.0f);
         continue;
       }
       softmax_row(scores, visible, padded, w.largest[i], w.sum[i], w.out + i * w.row, columns);
-      if (args.dropout.active) drop_probabilities(args, batch, head, first_query + i, first_key, visible, scores);
+      if (args.dropout.active) drop_probabilities(args, batch, head, first_query + i, first_key, keys, scores);
     }
     tile_product<true>(rows, columns, keys, {w.scores, kScoresRow, 1}, w.values + first_key * w.row, w.row, w.out,
                        w.row);
   }
-  float* out = args.out.data + batch * args.out.batch_stride + head * x.head_dim;
+  T* out = head_rows(args.out, batch, head, x.head_dim);
   for (std::int64_t i = 0; i < queries; ++i) {
     const float inverse = 1.0f / w.sum[i];
-    float* to = out + (first_query + i) * args.out.row_stride;
-    for (std::int64_t d = 0; d < x.head_dim; ++d) to[d] = w.out[i * w.row + d] * inverse;
+    T* to = out + (first_query + i) * args.out.row_stride;
+    for (std::int64_t d = 0; d < x.head_dim; ++d) store(to[d], w.out[i * w.row + d] * inverse);
     if (args.lse)
       args.lse[(batch * x.heads + head) * x.queries + first_query + i] = w.largest[i] + __builtin_logf(w.sum[i]);
   }
 }
 
-void forward_head(const AttentionForwardArgs& args, std::int64_t batch, std::int64_t head, const Workspace& w) {
+template <class T>
+void forward_head(const AttentionForwardArgs<T>& args, std::int64_t batch, std::int64_t head, const Workspace& w) {
   const AttentionExtents& x = args.extents;
-  const float *key = head_rows(args.k, batch, head, x.head_dim), *value = head_rows(args.v, batch, head, x.head_dim);
+  const T *key = head_rows(args.k, batch, head, x.head_dim), *value = head_rows(args.v, batch, head, x.head_dim);
   for (std::int64_t first = 0; first < x.keys; first += kBlock) {
     const std::int64_t keys = least(kBlock, x.keys - first);
     pack_transposed(key + first * args.k.row_stride, args.k.row_stride, keys, x.head_dim,
@@ -126,15 +127,19 @@ void forward_head(const AttentionForwardArgs& args, std::int64_t batch, std::int
 
 }  // namespace
 
-void attention_forward(const AttentionForwardArgs& args, int threads) {
+template <class T>
+void attention_forward(const AttentionForwardArgs<T>& args, int threads) {
   const AttentionExtents& x = args.extents;
 #pragma omp parallel num_threads(threads)
   {
-    const Workspace w = carve(args, omp_get_thread_num());
+    const Workspace w = carve(x, args.scratch, omp_get_thread_num());
 #pragma omp for collapse(2) schedule(dynamic)
     for (std::int64_t batch = 0; batch < x.batch; ++batch)
       for (std::int64_t head = 0; head < x.heads; ++head) forward_head(args, batch, head, w);
   }
 }
+
+template void attention_forward(const AttentionForwardArgs<float>&, int);
+template void attention_forward(const AttentionForwardArgs<Bf16>&, int);
 
 }  // namespace tessera::tensor::cpu::TESSERA_ISA

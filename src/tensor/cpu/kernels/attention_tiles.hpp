@@ -3,7 +3,7 @@
 // kernel needs no edges.
 #pragma once
 
-#include "tensor/cpu/kernels/isa.hpp"
+#include "tensor/cpu/kernels/element.hpp"
 
 namespace tessera::tensor::cpu::TESSERA_ISA {
 
@@ -65,22 +65,24 @@ TESSERA_INLINE void tile_product(std::int64_t rows, std::int64_t columns, std::i
 }
 
 /// to [rows rounded up to kTileRows, columns rounded up to kTileColumns] = factor * from, zero beyond.
-TESSERA_INLINE void pack(const float* from, std::int64_t from_row, std::int64_t rows, std::int64_t columns,
-                         float factor, float* to, std::int64_t to_row) {
+template <class T>
+TESSERA_INLINE void pack(const T* from, std::int64_t from_row, std::int64_t rows, std::int64_t columns, float factor,
+                         float* to, std::int64_t to_row) {
   const std::int64_t all_rows = round_up(rows, kTileRows), all_columns = round_up(columns, kTileColumns);
   for (std::int64_t i = 0; i < all_rows; ++i) {
     const std::int64_t filled = i < rows ? columns : 0;
-    for (std::int64_t j = 0; j < filled; ++j) to[i * to_row + j] = factor * from[i * from_row + j];
+    for (std::int64_t j = 0; j < filled; ++j) to[i * to_row + j] = factor * load(from[i * from_row + j]);
     for (std::int64_t j = filled; j < all_columns; ++j) to[i * to_row + j] = 0.0f;
   }
 }
 
 /// to [columns, rows rounded up to kTileColumns] = transpose of from, zero beyond.
-TESSERA_INLINE void pack_transposed(const float* from, std::int64_t from_row, std::int64_t rows, std::int64_t columns,
+template <class T>
+TESSERA_INLINE void pack_transposed(const T* from, std::int64_t from_row, std::int64_t rows, std::int64_t columns,
                                     float* to, std::int64_t to_row) {
   const std::int64_t all = round_up(rows, kTileColumns);
   for (std::int64_t i = 0; i < rows; ++i)
-    for (std::int64_t j = 0; j < columns; ++j) to[j * to_row + i] = from[i * from_row + j];
+    for (std::int64_t j = 0; j < columns; ++j) to[j * to_row + i] = load(from[i * from_row + j]);
   for (std::int64_t j = 0; j < columns; ++j)
     for (std::int64_t i = rows; i < all; ++i) to[j * to_row + i] = 0.0f;
 }
@@ -89,16 +91,38 @@ TESSERA_INLINE void fill(float* to, std::int64_t size, float value) {
   for (std::int64_t i = 0; i < size; ++i) to[i] = value;
 }
 
-/// Number of keys [first, first + count) that query `query` sees.
-TESSERA_INLINE std::int64_t num_visible(const AttentionMaskArgs& mask, std::int64_t query, std::int64_t first,
-                                        std::int64_t count) {
-  if (!mask.causal) return count;
-  const std::int64_t visible = mask.query_offset + query - first + 1;
-  return visible < 0 ? 0 : least(visible, count);
+/// Keys [begin, end) that a query sees.
+struct Visible {
+  std::int64_t begin, end;
+};
+
+TESSERA_INLINE Visible visible_keys(const AttentionMaskArgs& mask, const AttentionExtents& x, std::int64_t batch,
+                                    std::int64_t query) {
+  Visible keys{0, x.keys};
+  if (mask.causal) keys.end = least(mask.query_offset + query + 1, x.keys);
+  if (mask.window > 0 && keys.end - mask.window > keys.begin) keys.begin = keys.end - mask.window;
+  if (mask.document_starts) {
+    const std::int64_t start = mask.document_starts[batch * x.queries + query];
+    if (start > keys.begin) keys.begin = start;
+  }
+  return keys;
 }
 
-TESSERA_INLINE const float* head_rows(const AttentionRows& rows, std::int64_t batch, std::int64_t head,
-                                      std::int64_t head_dim) {
+/// The part of `keys` within the block [first, first + count), counted from `first`; begin >= end if there is none.
+TESSERA_INLINE Visible within(const Visible& keys, std::int64_t first, std::int64_t count) {
+  const std::int64_t begin = keys.begin - first;
+  return {begin < 0 ? 0 : begin, least(keys.end - first, count)};
+}
+
+/// Keys that at least one query of [first, last] sees: begin and end never fall from one query to the next.
+TESSERA_INLINE Visible visible_to_any(const AttentionMaskArgs& mask, const AttentionExtents& x, std::int64_t batch,
+                                      std::int64_t first, std::int64_t last) {
+  return {visible_keys(mask, x, batch, first).begin, visible_keys(mask, x, batch, last).end};
+}
+
+template <class T>
+TESSERA_INLINE T* head_rows(const AttentionRows<T>& rows, std::int64_t batch, std::int64_t head,
+                            std::int64_t head_dim) {
   return rows.data + batch * rows.batch_stride + head * head_dim;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Operations on whole buffers.
+#include "tensor/cpu/kernels/element.hpp"
 #include "tensor/cpu/kernels/kernels_isa.hpp"
 
 namespace tessera::tensor::cpu::TESSERA_ISA {
@@ -22,19 +23,6 @@ void block_sums(bool squares, std::int64_t size, const float* x, double* partial
   }
 }
 
-std::int64_t count_nonfinite(std::int64_t size, const float* x, int threads) {
-  std::int64_t count = 0;
-#pragma omp parallel for simd schedule(simd : static) reduction(+ : count) num_threads(threads)
-  for (std::int64_t i = 0; i < size; ++i)
-    count += (__builtin_bit_cast(std::uint32_t, x[i]) & 0x7f800000u) == 0x7f800000u;
-  return count;
-}
-
-void scale(std::int64_t size, float factor, float* x, int threads) {
-#pragma omp parallel for simd schedule(simd : static) num_threads(threads)
-  for (std::int64_t i = 0; i < size; ++i) x[i] *= factor;
-}
-
 /// Comparisons are written so that NaN stays NaN: the non-finite policy must see it.
 void clamp(std::int64_t size, float limit, float* x, int threads) {
 #pragma omp parallel for simd schedule(simd : static) num_threads(threads)
@@ -54,16 +42,41 @@ void add(std::int64_t size, const float* first, const float* second, float* targ
   for (std::int64_t i = 0; i < size; ++i) target[i] = first[i] + second[i];
 }
 
-void adamw(const AdamwArgs& args, std::int64_t size, float* w, const float* gradient, float* m, float* v, int threads) {
+namespace {
+
+template <bool with_rounded>
+void update(const AdamwArgs& args, std::int64_t size, float* w, const float* gradient, float* m, float* v,
+            int threads) {
   const float beta1 = args.beta1, beta2 = args.beta2, lr = args.lr, decay = args.weight_decay, eps = args.epsilon;
   const float inverse1 = 1.0f / args.correction1, inverse2 = 1.0f / args.correction2;
+  Bf16* rounded = args.rounded;
 #pragma omp parallel for simd schedule(simd : static) num_threads(threads)
   for (std::int64_t i = 0; i < size; ++i) {
     const float g = gradient[i] * args.gradient_scale;
     m[i] = beta1 * m[i] + (1.0f - beta1) * g;
     v[i] = beta2 * v[i] + (1.0f - beta2) * g * g;
     w[i] -= lr * (m[i] * inverse1 / (__builtin_sqrtf(v[i] * inverse2) + eps) + decay * w[i]);
+    if (with_rounded) store(rounded[i], w[i]);
   }
+}
+
+}  // namespace
+
+void adamw(const AdamwArgs& args, std::int64_t size, float* w, const float* gradient, float* m, float* v, int threads) {
+  if (args.rounded)
+    update<true>(args, size, w, gradient, m, v, threads);
+  else
+    update<false>(args, size, w, gradient, m, v, threads);
+}
+
+void round(std::int64_t size, const float* x, Bf16* y, int threads) {
+#pragma omp parallel for simd schedule(simd : static) num_threads(threads)
+  for (std::int64_t i = 0; i < size; ++i) store(y[i], x[i]);
+}
+
+void widen(std::int64_t size, const Bf16* x, float* y, int threads) {
+#pragma omp parallel for simd schedule(simd : static) num_threads(threads)
+  for (std::int64_t i = 0; i < size; ++i) y[i] = load(x[i]);
 }
 
 }  // namespace tessera::tensor::cpu::TESSERA_ISA

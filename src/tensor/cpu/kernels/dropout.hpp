@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/philox.hpp"
-#include "tensor/cpu/kernels/isa.hpp"
+#include "tensor/cpu/kernels/element.hpp"
 
 namespace tessera::tensor::cpu::TESSERA_ISA {
 
@@ -26,15 +26,16 @@ TESSERA_INLINE void draw_factors(const DropoutArgs& args, std::uint64_t sample, 
 }
 
 /// y [count] = x [count] * factors of elements `column`... of row `row` of [R, width].
+template <class From, class To>
 TESSERA_INLINE void drop_row(const DropoutArgs& args, std::int64_t row, std::int64_t width, std::int64_t column,
-                             std::int64_t count, const float* x, float* y) {
+                             std::int64_t count, const From* x, To* y) {
   const std::uint64_t sample = args.samples[row / args.rows_per_sample];
   const auto start = static_cast<std::uint64_t>(row % args.rows_per_sample * width + column);
   alignas(64) float factors[kMostFactors];
   for (std::int64_t at = 0; at < count; at += kMostFactors) {
     const std::int64_t n = least(kMostFactors, count - at);
     draw_factors(args, sample, start + static_cast<std::uint64_t>(at), n, factors);
-    for (std::int64_t i = 0; i < n; ++i) y[at + i] = x[at + i] * factors[i];
+    for (std::int64_t i = 0; i < n; ++i) store(y[at + i], load(x[at + i]) * factors[i]);
   }
 }
 

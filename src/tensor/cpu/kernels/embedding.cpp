@@ -4,19 +4,23 @@
 
 namespace tessera::tensor::cpu::TESSERA_ISA {
 
-void embedding_forward(const EmbeddingArgs& args, const float* token_table, const float* position_table,
+template <class T>
+void embedding_forward(const EmbeddingArgs& args, const T* token_table, const T* position_table,
                        const DropoutArgs& dropout, float* x, int threads) {
   const std::int64_t width = args.width;
 #pragma omp parallel for schedule(static) num_threads(threads)
   for (std::int64_t row = 0; row < args.rows; ++row) {
-    const float* token = token_table + args.tokens[row] * width;
-    const float* position = position_table + (args.position_offset + row % args.length) * width;
+    const T* token = token_table + args.tokens[row] * width;
+    const T* position = position_table + (args.position_offset + row % args.length) * width;
     float* out = x + row * width;
 #pragma omp simd
-    for (std::int64_t i = 0; i < width; ++i) out[i] = token[i] + position[i];
+    for (std::int64_t i = 0; i < width; ++i) out[i] = load(token[i]) + load(position[i]);
     if (dropout.active) drop_row(dropout, row, width, 0, width, out, out);
   }
 }
+
+template void embedding_forward(const EmbeddingArgs&, const float*, const float*, const DropoutArgs&, float*, int);
+template void embedding_forward(const EmbeddingArgs&, const Bf16*, const Bf16*, const DropoutArgs&, float*, int);
 
 /// Rows of one token may lie anywhere, so threads share the columns: each walks all rows in order.
 void embedding_backward(const EmbeddingArgs& args, const float* dx, const DropoutArgs& dropout, float* dtoken_table,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "tensor/cpu/kernels/isa.hpp"
+#include "tensor/cpu/kernels/element.hpp"
 
 namespace tessera::tensor::cpu::TESSERA_ISA {
 
@@ -21,7 +21,8 @@ TESSERA_INLINE void add_partials(std::int64_t width, const float* partials, floa
 }
 
 /// y [N] = gain * (x - mean) * rstd + bias of one row x [N].
-TESSERA_INLINE void normalize_row(const LayerNormArgs& args, std::int64_t row, const float* x) {
+template <class T>
+TESSERA_INLINE void normalize_row(const LayerNormArgs<T>& args, std::int64_t row, const float* x) {
   const std::int64_t width = args.width;
   float sum = 0.0f;
 #pragma omp simd reduction(+ : sum)
@@ -31,9 +32,9 @@ TESSERA_INLINE void normalize_row(const LayerNormArgs& args, std::int64_t row, c
 #pragma omp simd reduction(+ : squares)
   for (std::int64_t i = 0; i < width; ++i) squares += (x[i] - mean) * (x[i] - mean);
   const float rstd = 1.0f / __builtin_sqrtf(squares / static_cast<float>(width) + args.epsilon);
-  float* y = args.y + row * width;
+  T* y = args.y + row * width;
 #pragma omp simd
-  for (std::int64_t i = 0; i < width; ++i) y[i] = (x[i] - mean) * rstd * args.gain[i] + args.bias[i];
+  for (std::int64_t i = 0; i < width; ++i) store(y[i], (x[i] - mean) * rstd * args.gain[i] + args.bias[i]);
   args.mean[row] = mean;
   args.rstd[row] = rstd;
 }

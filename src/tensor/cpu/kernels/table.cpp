@@ -8,30 +8,42 @@
 
 namespace tessera::tensor::cpu {
 
+namespace TESSERA_ISA {
+namespace {
+
+template <class T>
+constexpr ElementKernels<T> element_kernels = {
+    .column_sums = column_sums<T>,
+    .dropout = dropout<T>,
+    .embedding_forward = embedding_forward<T>,
+    .layernorm_forward = layernorm_forward<T>,
+    .layernorm_backward = layernorm_backward<T>,
+    .residual_forward = residual_forward<T>,
+    .activation_forward = activation_forward<T>,
+    .activation_backward = activation_backward<T>,
+    .attention_forward = attention_forward<T>,
+    .attention_backward = attention_backward<T>,
+    .cross_entropy = cross_entropy<T>,
+};
+
+}  // namespace
+}  // namespace TESSERA_ISA
+
 /// kernels_v3() or kernels_v4().
 const Kernels& TESSERA_JOIN(kernels_, TESSERA_ISA)() {
   namespace isa = TESSERA_ISA;
   static constexpr Kernels kTable = {
       .instruction_set = "x86-64-" TESSERA_TEXT(TESSERA_ISA),
-      .column_sums = isa::column_sums,
-      .dropout = isa::dropout,
-      .embedding_forward = isa::embedding_forward,
+      .f32 = isa::element_kernels<float>,
+      .bf16 = isa::element_kernels<base::Bf16>,
       .embedding_backward = isa::embedding_backward,
-      .layernorm_forward = isa::layernorm_forward,
-      .layernorm_backward = isa::layernorm_backward,
-      .residual_forward = isa::residual_forward,
-      .activation_forward = isa::activation_forward,
-      .activation_backward = isa::activation_backward,
-      .attention_forward = isa::attention_forward,
-      .attention_backward = isa::attention_backward,
-      .cross_entropy = isa::cross_entropy,
       .block_sums = isa::block_sums,
-      .count_nonfinite = isa::count_nonfinite,
-      .scale = isa::scale,
       .clamp = isa::clamp,
       .fill_zero = isa::fill_zero,
       .add = isa::add,
       .adamw = isa::adamw,
+      .round = isa::round,
+      .widen = isa::widen,
   };
   return kTable;
 }
