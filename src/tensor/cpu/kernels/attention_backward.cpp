@@ -42,16 +42,27 @@ TESSERA_INLINE Workspace carve(const AttentionExtents& x, float* scratch, int th
   return w;
 }
 
-/// On entry: scores and dO Vᵀ of one row. On return: P M and dS, zero where masked.
+/// On entry: scores and dO Vᵀ of one row. On return: P M and dS, zero where masked. `factors` M, or nullptr for ones.
 TESSERA_INLINE void backward_row(float* scores, float* dscores, const Visible& visible, std::int64_t padded, float lse,
                                  float delta, const float* factors) {
+  if (factors) {
 #pragma omp simd
-  for (std::int64_t j = 0; j < padded; ++j) {
-    const bool seen = j >= visible.begin && j < visible.end;
-    const float p = seen ? exp_fast(scores[j] - lse) : 0.0f;
-    scores[j] = p * factors[j];
-    dscores[j] = seen ? p * (factors[j] * dscores[j] - delta) : 0.0f;
+    for (std::int64_t j = visible.begin; j < visible.end; ++j) {
+      const float p = exp_fast(scores[j] - lse);
+      scores[j] = p * factors[j];
+      dscores[j] = p * (factors[j] * dscores[j] - delta);
+    }
+  } else {
+#pragma omp simd
+    for (std::int64_t j = visible.begin; j < visible.end; ++j) {
+      const float p = exp_fast(scores[j] - lse);
+      scores[j] = p;
+      dscores[j] = p * (dscores[j] - delta);
+    }
   }
+  const std::int64_t begin = least(visible.begin, padded), end = visible.end > begin ? visible.end : begin;
+  for (std::int64_t j = 0; j < begin; ++j) scores[j] = dscores[j] = 0.0f;
+  for (std::int64_t j = end; j < padded; ++j) scores[j] = dscores[j] = 0.0f;
 }
 
 template <class T>
@@ -62,24 +73,25 @@ void backward_tile(const AttentionBackwardArgs<T>& args, std::int64_t batch, std
   const std::int64_t rows = round_up(queries, kTileRows), key_rows = round_up(keys, kTileRows);
   const std::int64_t padded = round_up(keys, kTileColumns), columns = round_up(x.head_dim, kTileColumns);
   const float *query = w.query + first_query * w.row, *dout = w.dout + first_query * w.row;
-  tile_product<false>(rows, padded, x.head_dim, {query, w.row, 1}, w.key_columns, kScoresRow, w.probabilities,
-                      kScoresRow);
-  tile_product<false>(rows, padded, x.head_dim, {dout, w.row, 1}, w.value_columns, kScoresRow, w.dscores, kScoresRow);
+  VisibleRows seen;
+  fill_visible(args.mask, x, batch, first_query, queries, first_key, keys, seen);
+  scores_product(seen, x.head_dim, {query, w.row, 1}, w.key_columns, kScoresRow, w.probabilities, kScoresRow);
+  scores_product(seen, x.head_dim, {dout, w.row, 1}, w.value_columns, kScoresRow, w.dscores, kScoresRow);
   alignas(64) float factors[kMostFactors];
-  fill(factors, kMostFactors, 1.0f);
   for (std::int64_t i = 0; i < queries; ++i) {
     const std::int64_t q = first_query + i;
-    const Visible visible = within(visible_keys(args.mask, x, batch, q), first_key, keys);
     if (args.dropout.active)
       draw_factors(args.dropout, args.dropout.samples[batch],
                    static_cast<std::uint64_t>((head * x.queries + q) * x.keys + first_key), keys, factors);
-    backward_row(w.probabilities + i * kScoresRow, w.dscores + i * kScoresRow, visible, padded, w.lse[q], w.delta[q],
-                 factors);
+    backward_row(w.probabilities + i * kScoresRow, w.dscores + i * kScoresRow, seen.rows[i], padded, w.lse[q],
+                 w.delta[q], args.dropout.active ? factors : nullptr);
   }
-  tile_product<true>(key_rows, columns, queries, {w.probabilities, 1, kScoresRow}, dout, w.row, w.dvalue, w.row);
-  tile_product<true>(key_rows, columns, queries, {w.dscores, 1, kScoresRow}, query, w.row, w.dkey, w.row);
-  tile_product<true>(rows, columns, keys, {w.dscores, kScoresRow, 1}, w.key, w.row, w.dquery + first_query * w.row,
-                     w.row);
+  const auto seeing = [&](std::int64_t i) { return VisibleRows::seeing_tile(seen, i); };
+  banded_product(key_rows, columns, seeing, {w.probabilities, 1, kScoresRow}, dout, w.row, w.dvalue, w.row);
+  banded_product(key_rows, columns, seeing, {w.dscores, 1, kScoresRow}, query, w.row, w.dkey, w.row);
+  banded_product(
+      rows, columns, [&](std::int64_t i) { return VisibleRows::of_tile(seen, i); }, {w.dscores, kScoresRow, 1}, w.key,
+      w.row, w.dquery + first_query * w.row, w.row);
 }
 
 /// Packs what belongs to the queries of one head.

@@ -36,22 +36,21 @@ TESSERA_INLINE Workspace carve(const AttentionExtents& x, float* scratch, int th
   return w;
 }
 
-/// Turns the scores of one row into exp(score - largest), zero where masked; scales the row of `out` when `largest`
-/// grows. Dropout acts on the probabilities, not on their sum.
+/// Turns the visible scores of one row into exp(score - largest), the others into 0; scales the row of `out` when
+/// `largest` grows. Dropout acts on the probabilities, not on their sum.
 TESSERA_INLINE void softmax_row(float* scores, const Visible& visible, std::int64_t padded, float& largest, float& sum,
                                 float* out, std::int64_t out_columns) {
   float highest = largest;
 #pragma omp simd reduction(max : highest)
-  for (std::int64_t j = 0; j < padded; ++j) {
-    scores[j] = j >= visible.begin && j < visible.end ? scores[j] : -__builtin_inff();
-    highest = scores[j] > highest ? scores[j] : highest;
-  }
+  for (std::int64_t j = visible.begin; j < visible.end; ++j) highest = scores[j] > highest ? scores[j] : highest;
   float block_sum = 0.0f;
 #pragma omp simd reduction(+ : block_sum)
-  for (std::int64_t j = 0; j < padded; ++j) {
-    scores[j] = j >= visible.begin && j < visible.end ? exp_fast(scores[j] - highest) : 0.0f;
+  for (std::int64_t j = visible.begin; j < visible.end; ++j) {
+    scores[j] = exp_fast(scores[j] - highest);
     block_sum += scores[j];
   }
+  for (std::int64_t j = 0; j < visible.begin; ++j) scores[j] = 0.0f;
+  for (std::int64_t j = visible.end; j < padded; ++j) scores[j] = 0.0f;
   if (highest > largest) {
     const float correction = exp_fast(largest - highest);
     sum *= correction;
@@ -87,11 +86,13 @@ void forward_tile(const AttentionForwardArgs<T>& args, std::int64_t batch, std::
   for (std::int64_t first_key = any.begin / kBlock * kBlock; first_key < any.end; first_key += kBlock) {
     const std::int64_t keys = least(kBlock, x.keys - first_key);
     const std::int64_t padded = round_up(keys, kTileColumns);
-    tile_product<false>(rows, padded, x.head_dim, {w.query, w.row, 1}, w.keys + first_key / kBlock * w.row * kScoresRow,
-                        kScoresRow, w.scores, kScoresRow);
+    VisibleRows seen;
+    fill_visible(args.mask, x, batch, first_query, queries, first_key, keys, seen);
+    scores_product(seen, x.head_dim, {w.query, w.row, 1}, w.keys + first_key / kBlock * w.row * kScoresRow, kScoresRow,
+                   w.scores, kScoresRow);
     for (std::int64_t i = 0; i < queries; ++i) {
       float* scores = w.scores + i * kScoresRow;
-      const Visible visible = within(visible_keys(args.mask, x, batch, first_query + i), first_key, keys);
+      const Visible visible = seen.rows[i];
       if (visible.begin >= visible.end) {
         fill(scores, padded, 0.0f);
         continue;
@@ -99,8 +100,9 @@ void forward_tile(const AttentionForwardArgs<T>& args, std::int64_t batch, std::
       softmax_row(scores, visible, padded, w.largest[i], w.sum[i], w.out + i * w.row, columns);
       if (args.dropout.active) drop_probabilities(args, batch, head, first_query + i, first_key, keys, scores);
     }
-    tile_product<true>(rows, columns, keys, {w.scores, kScoresRow, 1}, w.values + first_key * w.row, w.row, w.out,
-                       w.row);
+    banded_product(
+        rows, columns, [&](std::int64_t i) { return VisibleRows::of_tile(seen, i); }, {w.scores, kScoresRow, 1},
+        w.values + first_key * w.row, w.row, w.out, w.row);
   }
   T* out = head_rows(args.out, batch, head, x.head_dim);
   for (std::int64_t i = 0; i < queries; ++i) {

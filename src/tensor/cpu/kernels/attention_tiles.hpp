@@ -54,14 +54,55 @@ TESSERA_INLINE void micro_kernel(std::int64_t depth, const LeftFactor& a, const 
   }
 }
 
-/// c [rows, columns] = (or +=) a [rows, depth] b [depth, columns]; rows and columns are rounded up to whole tiles.
-template <bool accumulate>
-TESSERA_INLINE void tile_product(std::int64_t rows, std::int64_t columns, std::int64_t depth, const LeftFactor& a,
-                                 const float* b, std::int64_t b_row, float* c, std::int64_t c_row) {
-  for (std::int64_t j = 0; j < columns; j += kTileColumns)
-    for (std::int64_t i = 0; i < rows; i += kTileRows)
-      micro_kernel<accumulate>(depth, {a.data + i * a.row_step, a.row_step, a.depth_step}, b + j, b_row,
-                               c + i * c_row + j, c_row);
+/// Keys [begin, end) that a query sees.
+struct Visible {
+  std::int64_t begin, end;
+};
+
+/// What the rows of a block of queries see of a block of keys, counted from its first key; rows without a key have end
+/// <= begin. Neither begin nor end falls from one row to the next.
+struct VisibleRows {
+  Visible rows[attention_block];
+  std::int64_t count;
+
+  /// Keys that the rows [first, first + kTileRows) see.
+  TESSERA_INLINE Visible of_tile(const VisibleRows& all, std::int64_t first) {
+    const std::int64_t last = least(first + kTileRows, all.count) - 1;
+    return {all.rows[first].begin, all.rows[last].end};
+  }
+  /// Rows that see any of the keys [first, first + kTileRows).
+  TESSERA_INLINE Visible seeing_tile(const VisibleRows& all, std::int64_t first) {
+    Visible seeing{0, all.count};
+    while (seeing.begin < all.count && all.rows[seeing.begin].end <= first) ++seeing.begin;
+    while (seeing.end > seeing.begin && all.rows[seeing.end - 1].begin >= first + kTileRows) --seeing.end;
+    return seeing;
+  }
+};
+
+/// c [queries, keys] = a [queries, depth] b [depth, keys], where a query of the tile of rows sees the key; what lies
+/// outside is left as it was. Rows and columns are rounded up to whole tiles.
+TESSERA_INLINE void scores_product(const VisibleRows& visible, std::int64_t depth, const LeftFactor& a, const float* b,
+                                   std::int64_t b_row, float* c, std::int64_t c_row) {
+  for (std::int64_t i = 0; i < visible.count; i += kTileRows) {
+    const Visible keys = VisibleRows::of_tile(visible, i);
+    for (std::int64_t j = keys.begin / kTileColumns * kTileColumns; j < keys.end; j += kTileColumns)
+      micro_kernel<false>(depth, {a.data + i * a.row_step, a.row_step, a.depth_step}, b + j, b_row, c + i * c_row + j,
+                          c_row);
+  }
+}
+
+/// c [rows, columns] += a [rows, depth] b [depth, columns], where only the part `depths(i)` of the depth counts for the
+/// tile of rows at i. Rows and columns are rounded up to whole tiles.
+template <class Depths>
+TESSERA_INLINE void banded_product(std::int64_t rows, std::int64_t columns, Depths depths, const LeftFactor& a,
+                                   const float* b, std::int64_t b_row, float* c, std::int64_t c_row) {
+  for (std::int64_t i = 0; i < rows; i += kTileRows) {
+    const Visible depth = depths(i);
+    if (depth.begin >= depth.end) continue;
+    const LeftFactor left{a.data + i * a.row_step + depth.begin * a.depth_step, a.row_step, a.depth_step};
+    for (std::int64_t j = 0; j < columns; j += kTileColumns)
+      micro_kernel<true>(depth.end - depth.begin, left, b + depth.begin * b_row + j, b_row, c + i * c_row + j, c_row);
+  }
 }
 
 /// to [rows rounded up to kTileRows, columns rounded up to kTileColumns] = factor * from, zero beyond.
@@ -91,11 +132,6 @@ TESSERA_INLINE void fill(float* to, std::int64_t size, float value) {
   for (std::int64_t i = 0; i < size; ++i) to[i] = value;
 }
 
-/// Keys [begin, end) that a query sees.
-struct Visible {
-  std::int64_t begin, end;
-};
-
 TESSERA_INLINE Visible visible_keys(const AttentionMaskArgs& mask, const AttentionExtents& x, std::int64_t batch,
                                     std::int64_t query) {
   Visible keys{0, x.keys};
@@ -112,6 +148,14 @@ TESSERA_INLINE Visible visible_keys(const AttentionMaskArgs& mask, const Attenti
 TESSERA_INLINE Visible within(const Visible& keys, std::int64_t first, std::int64_t count) {
   const std::int64_t begin = keys.begin - first;
   return {begin < 0 ? 0 : begin, least(keys.end - first, count)};
+}
+
+TESSERA_INLINE void fill_visible(const AttentionMaskArgs& mask, const AttentionExtents& x, std::int64_t batch,
+                                 std::int64_t first_query, std::int64_t queries, std::int64_t first_key,
+                                 std::int64_t keys, VisibleRows& visible) {
+  visible.count = queries;
+  for (std::int64_t i = 0; i < queries; ++i)
+    visible.rows[i] = within(visible_keys(mask, x, batch, first_query + i), first_key, keys);
 }
 
 /// Keys that at least one query of [first, last] sees: begin and end never fall from one query to the next.
