@@ -46,7 +46,7 @@ std::string file_name(const std::string& dir, std::int64_t step);
 
 /// Writes a checkpoint into `dir` (created if absent). Call on all ranks with the same RunState; each tensor must be
 /// covered exactly once by the tiles of all ranks: with data parallelism only rank 0 passes tiles. Errors on any rank
-/// throw on all. Afterwards the oldest files beyond `keep` are removed. Returns the path.
+/// throw on all. Afterwards the oldest complete files beyond `keep` are removed, never the new one. Returns the path.
 std::string save(const comm::Communicator& ranks, const std::string& dir, const RunState& state,
                  const std::vector<TensorTile>& tiles, std::int64_t keep);
 

@@ -90,19 +90,34 @@ void write_tiles(const std::string& path, const std::vector<TensorTile>& tiles, 
   file.sync();
 }
 
+bool is_complete(const std::string& path) {
+  try {
+    read_user_block(path);
+    return true;
+  } catch (const base::Error&) {
+    return false;
+  }
+}
+
+/// Removes the oldest complete checkpoints beyond `keep` >= 1, of which `newest` is one whatever its step. Damaged
+/// files neither count nor go: one of a higher step must not displace what was just written.
+void remove_old(const std::string& newest, std::int64_t keep) {
+  const fs::path kept(newest);
+  std::vector<std::string> others;  // oldest first
+  for (const auto& [step, file] : list_files(kept.parent_path().string()))
+    if (fs::path(file).filename() != kept.filename() && is_complete(file)) others.push_back(file);
+  const auto num_kept = static_cast<std::size_t>(keep - 1);
+  for (std::size_t i = 0; i + num_kept < others.size(); ++i) fs::remove(others[i]);
+}
+
 void publish(const std::string& temporary, const std::string& path, const RunState& state, std::int64_t keep) {
   const std::uint64_t size = PosixFile::open_read(temporary).size_bytes();
   write_user_block(temporary,
                    {static_cast<std::uint64_t>(format_version), size, static_cast<std::uint64_t>(state.step)});
   PosixFile::open_write(temporary).sync();
   fs::rename(temporary, path);
-  const std::string dir = fs::path(path).parent_path().string();
-  sync_folder(dir);
-  auto files = list_files(dir);
-  while (keep > 0 && static_cast<std::int64_t>(files.size()) > keep) {
-    fs::remove(files.begin()->second);
-    files.erase(files.begin());
-  }
+  sync_folder(fs::path(path).parent_path().string());
+  if (keep > 0) remove_old(path, keep);
 }
 
 }  // namespace

@@ -112,6 +112,14 @@ BOOST_FIXTURE_TEST_CASE(a_cut_short_checkpoint_is_named_and_the_older_one_taken,
   BOOST_TEST(result.output.find("step-00000004.h5") != std::string::npos, result.output);
 }
 
+BOOST_FIXTURE_TEST_CASE(a_damaged_newer_file_does_not_displace_the_checkpoint_just_written, RunFixture) {
+  BOOST_REQUIRE(train("--run.stop_after 4 --checkpoint.keep 1").exit_code == 0);
+  write_file(run + "/checkpoints/step-00000099.h5", "no checkpoint");
+  BOOST_TEST(train("--checkpoint.keep 1").exit_code == 0);
+  BOOST_TEST(fs::exists(run + "/checkpoints/step-00000008.h5"));
+  BOOST_TEST(!fs::exists(run + "/checkpoints/step-00000004.h5"));
+}
+
 BOOST_FIXTURE_TEST_CASE(a_signal_saves_and_exits_85, RunFixture) {
   const ProcessResult result =
       run_shell(tessera() + " train --config " + shell_quoted(config) +
