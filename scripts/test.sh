@@ -47,12 +47,16 @@ build() {
 # run PRESET LABELS: runs tests and adds their cases to the counts.
 passed=0 failed=0 skipped=0
 run() {
-  log="build/$1/tests.log"
-  ctest --test-dir "build/$1" ${2:+-L "$2"} --verbose >"$log" 2>&1 || true
+  log="build/$1/tests.log" status=0
+  ctest --test-dir "build/$1" --no-tests=error ${2:+-L "$2"} --verbose >"$log" 2>&1 || status=$?
   counts=$(awk -f scripts/count_tests.awk "$log")
   grep -E 'tests passed|sec\*proc|SKIPPED' "$log" | sort | uniq -c | sed 's/^ *1 //' || true
   # shellcheck disable=SC2086  # three words
   set -- "$1" $counts
+  if [ "$status" != 0 ] && [ "$3" = 0 ]; then
+    echo "ctest ended with status $status, though no test case failed: $(tail -n 1 "$log")"
+    set -- "$1" "$2" 1 "$4"
+  fi
   if [ "$3" != 0 ]; then grep -E 'error: |FAILED|\*\*\*|Assertion|Sanitizer|fatal' "$log" | head -n 60; fi
   passed=$((passed + $2)) failed=$((failed + $3)) skipped=$((skipped + $4))
   echo "== $1: $2 passed, $3 failed, $4 skipped"
