@@ -37,7 +37,7 @@ base::ExitCode run_evaluate(Invocation& invocation) {
     if (task != "perplexity") base::fail_usage("--task '{}' is not known; the one task is perplexity", task);
     model = train::load_model(call.required("checkpoint"));
     text = call.has("data") ? open_evaluation_text(call.text("data", ""), *model.tokenizer)
-                            : held_out_text(model.config.data, model.path);
+                            : held_out_text(model.config.data, *model.tokenizer, model.path);
     if (text.range().num_tokens() < 2) base::fail_usage("the text to evaluate on has fewer than 2 tokens");
     text_bytes = train::target_text_bytes(text.range());
     threads = call.threads(invocation);

@@ -18,16 +18,23 @@ EvaluationText::EvaluationText(std::unique_ptr<data::TokenFile> file, std::strin
       name_(std::move(name)),
       range_{file_.get(), first, last < 0 ? file_->num_tokens() : last} {}
 
+namespace {
+
+/// A token file made with `tokenizer`: ids of another one would mean other texts, or nothing at all.
+std::unique_ptr<data::TokenFile> open_token_file(const std::string& path, const text::Tokenizer& tokenizer) {
+  auto file = std::make_unique<data::TokenFile>(data::TokenFile::open(path));
+  if (file->fingerprint() != tokenizer.fingerprint())
+    base::fail_usage(
+        "'{}' was made with another tokenizer than the checkpoint: prepare the text with the run's token file "
+        "as --tokenizer, or give the text itself as --data",
+        path);
+  return file;
+}
+
+}  // namespace
+
 EvaluationText open_evaluation_text(const std::string& path, const text::Tokenizer& tokenizer) {
-  if (data::is_token_file(path)) {
-    auto file = std::make_unique<data::TokenFile>(data::TokenFile::open(path));
-    if (file->fingerprint() != tokenizer.fingerprint())
-      base::fail_usage(
-          "'{}' was made with another tokenizer than the checkpoint: prepare the text with the run's token file "
-          "as --tokenizer, or give the text itself",
-          path);
-    return {std::move(file), "'" + path + "'", 0, -1};
-  }
+  if (data::is_token_file(path)) return {open_token_file(path, tokenizer), "'" + path + "'", 0, -1};
   const TemporaryFolder folder;  // the token file stays readable through its map after the folder is gone
   const std::string tokenizer_path = folder.path() + "/tokenizer.json", output = folder.path() + "/tokens.h5";
   text::save_tokenizer(tokenizer, tokenizer_path);
@@ -39,12 +46,12 @@ EvaluationText open_evaluation_text(const std::string& path, const text::Tokeniz
   return {std::make_unique<data::TokenFile>(data::TokenFile::open(output)), "'" + path + "'", 0, -1};
 }
 
-EvaluationText held_out_text(const config::DataConfig& config, const std::string& checkpoint) {
-  if (!config.valid.empty())
-    return {std::make_unique<data::TokenFile>(data::TokenFile::open(config.valid)), "'" + config.valid + "'", 0, -1};
+EvaluationText held_out_text(const config::DataConfig& config, const text::Tokenizer& tokenizer,
+                             const std::string& checkpoint) {
+  if (!config.valid.empty()) return {open_token_file(config.valid, tokenizer), "'" + config.valid + "'", 0, -1};
   if (config.valid_fraction <= 0)
     base::fail_usage("the run of '{}' held nothing out: give a text or token file with --data", checkpoint);
-  auto file = std::make_unique<data::TokenFile>(data::TokenFile::open(config.train));
+  auto file = open_token_file(config.train, tokenizer);
   const auto split =
       static_cast<std::int64_t>(std::floor(static_cast<double>(file->num_tokens()) * (1.0 - config.valid_fraction)));
   return {std::move(file), "the held-out part of '" + config.train + "'", split, -1};

@@ -31,8 +31,10 @@ class EvaluationText {
 /// tokenizer).
 EvaluationText open_evaluation_text(const std::string& path, const text::Tokenizer& tokenizer);
 
-/// The held-out part that the run's configuration names. Throws base::UsageError if it names none.
-EvaluationText held_out_text(const config::DataConfig& config, const std::string& checkpoint);
+/// The held-out part that the run's configuration names. Throws base::UsageError if it names none, or if the file was
+/// made with another tokenizer since.
+EvaluationText held_out_text(const config::DataConfig& config, const text::Tokenizer& tokenizer,
+                             const std::string& checkpoint);
 
 /// A whole file, or standard input for "-". Throws base::UsageError if it is absent or empty.
 std::string read_text(const std::string& path);

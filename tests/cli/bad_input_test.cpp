@@ -44,17 +44,29 @@ BOOST_FIXTURE_TEST_CASE(token_file_cut_short, RunFixture) {
   expect_error(train("", 2), 2, "tokens.h5");
 }
 
-BOOST_FIXTURE_TEST_CASE(wrong_tokenizer_for_a_checkpoint, RunFixture) {
-  BOOST_REQUIRE(train("--run.stop_after 1").exit_code == 0);
-  // Same vocabulary size, other meaning: characters of a text with 256 distinct ones.
+/// A text whose characters tokenizer has the vocabulary size of the bytes tokenizer, but other meanings.
+std::string text_of_256_characters() {
   std::string text;
   for (int c = 0; c < 256; ++c) {
     const int code = 0x100 + c;
     text += {static_cast<char>(0xC0 | (code >> 6)), static_cast<char>(0x80 | (code & 63))};
   }
-  write_file(folder / "other.txt", text + text);
+  return text + text;
+}
+
+BOOST_FIXTURE_TEST_CASE(wrong_tokenizer_for_a_checkpoint, RunFixture) {
+  BOOST_REQUIRE(train("--run.stop_after 1").exit_code == 0);
+  write_file(folder / "other.txt", text_of_256_characters());
   BOOST_REQUIRE(prepare(folder, folder / "other.txt", "characters").exit_code == 0);
   expect_error(train("--data.train " + shell_quoted(folder / "out.h5") + " --data.valid_fraction 0"), 2, "tokenizer");
+}
+
+BOOST_FIXTURE_TEST_CASE(held_out_part_made_again_with_another_tokenizer, RunFixture) {
+  BOOST_REQUIRE(train("--run.stop_after 1").exit_code == 0);
+  write_file(folder / "other.txt", text_of_256_characters());
+  BOOST_REQUIRE(prepare(folder, folder / "other.txt", "characters").exit_code == 0);
+  fs::rename(folder / "out.h5", tokens);
+  expect_error(run_shell(tessera() + " evaluate --checkpoint " + shell_quoted(run)), 2, "another tokenizer");
 }
 
 BOOST_FIXTURE_TEST_CASE(unknown_key_names_the_nearest, RunFixture) {
