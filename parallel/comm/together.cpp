@@ -32,4 +32,18 @@ void together(const Communicator& ranks, const char* what, const std::function<v
   throw base::SharedError(message, static_cast<base::ExitCode>(std::atoi(first->c_str())));
 }
 
+void require_equal(const Communicator& ranks, const std::string& text, const char* what, const char* remedy) {
+  const std::vector<std::string> texts = ranks.gather_text(text, what), hosts = ranks.gather_text(ranks.host(), what);
+  std::string differing;
+  for (std::size_t rank = 0; rank < texts.size(); ++rank) {
+    const auto first = std::find(texts.begin(), texts.end(), texts[rank]);
+    if (first != texts.begin() + static_cast<std::ptrdiff_t>(rank)) continue;
+    differing += fmt::format("{}{} on {} (the first is rank {} on {})", rank == 0 ? "" : ", ", texts[rank],
+                             std::count(first, texts.end(), texts[rank]), rank, hosts[rank]);
+  }
+  if (std::count(texts.begin(), texts.end(), texts.front()) == static_cast<std::ptrdiff_t>(texts.size())) return;
+  throw base::SharedError(fmt::format("the ranks differ in {}: {}; {}", what, differing, remedy),
+                          base::ExitCode::usage);
+}
+
 }  // namespace tessera::comm

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <string>
 
 #include "comm/communicator.hpp"
 
@@ -11,5 +12,9 @@ namespace tessera::comm {
 /// rank throws base::SharedError with the exit code of the lowest rank that failed; equal messages are shown once,
 /// different ones with their ranks. Collective over `ranks`. `what` names the action in time-outs.
 void together(const Communicator& ranks, const char* what, const std::function<void()>& action);
+
+/// Throws base::SharedError on every rank unless all ranks give the same `text`: the message names `what` differs, each
+/// text with how many ranks have it and the first of them, and `remedy`. Collective over `ranks`.
+void require_equal(const Communicator& ranks, const std::string& text, const char* what, const char* remedy);
 
 }  // namespace tessera::comm

@@ -13,6 +13,7 @@
 #include "tools/common.hpp"
 #include "tools/synthetic.hpp"
 #include "train/parity.hpp"
+#include "train/replica.hpp"
 
 namespace tessera::tools {
 namespace {
@@ -113,6 +114,7 @@ base::ExitCode run_selftest(Invocation& invocation) {
     throw base::SharedError(
         fmt::format("--ranks = {}, but mpirun started {} rank(s): leave --ranks out", wanted, world.size()),
         base::ExitCode::usage);
+  train::require_same_kernels(world, tensor::Device(1));
   const data::TokenFile file = synthetic_tokens(1 << 14);
   const train::TokenRange tokens{&file, 0, file.num_tokens()};
   train::ParityRecord reference;

@@ -1,7 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/replica.hpp"
 
+#include "comm/together.hpp"
+
 namespace tessera::train {
+
+void require_same_kernels(const comm::Communicator& ranks, const tensor::Device& device) {
+  comm::require_equal(ranks, device.instruction_set(), "CPU kernels",
+                      "set TESSERA_ISA=v3 in the environment of all ranks (mpirun -x TESSERA_ISA=v3), or use nodes of "
+                      "one kind");
+}
 
 std::vector<optim::OptimizedTile> optimized_tiles(const model::Parameters& parameters) {
   std::vector<optim::OptimizedTile> tiles;
@@ -29,6 +37,7 @@ Replica::Replica(const comm::Communicator& ranks, tensor::Device& device, const 
                {config.optim.batch, config.optim.micro_batch, ranks.rank(), ranks.size()}),
       optimizer_(config.optim, optimized_tiles(parameters_)),
       sync_(ranks, device, parameters_.flat_gradients(), config.parallel.bucket_bytes) {
+  require_same_kernels(ranks, device);
   parameters_.initialize(config.run.seed, device);
 }
 

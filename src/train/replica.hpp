@@ -14,12 +14,16 @@
 
 namespace tessera::train {
 
+/// Throws base::SharedError, naming the remedy, unless all ranks run kernels of one instruction set: the others round
+/// differently, so copies of the weights that nobody compares would drift apart. Collective over `ranks`.
+void require_same_kernels(const comm::Communicator& ranks, const tensor::Device& device);
+
 /// All that one rank needs to take training steps: weights, activations, optimizer and its share of the data.
 /// Construction allocates everything; no step allocates.
 class Replica {
  public:
   /// `config` must be resolved (vocab, micro_batch > 0) and valid for ranks.size(). Collective over `ranks`, which must
-  /// outlive the replica. Weights are drawn from config.run.seed.
+  /// outlive the replica and run the same kernels. Weights are drawn from config.run.seed.
   Replica(const comm::Communicator& ranks, tensor::Device& device, const config::Config& config,
           const TokenRange& tokens);
 

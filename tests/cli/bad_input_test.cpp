@@ -2,6 +2,7 @@
 // Bad input gets one clear message with key, value, rule and remedy, and a non-zero exit on all ranks.
 #include <chrono>
 #include <filesystem>
+#include <iostream>
 #include <signal.h>
 #include <sys/stat.h>
 #include <thread>
@@ -102,6 +103,20 @@ BOOST_FIXTURE_TEST_CASE(ranks_that_do_not_divide_the_batch, RunFixture) {
 BOOST_FIXTURE_TEST_CASE(unwritable_run_folder, RunFixture) {
   write_file(folder / "file", "in the way");  // works for root too, who may write anywhere
   expect_error(train("--run.dir " + shell_quoted(folder / "file/run")), 2, "run.dir");
+}
+
+BOOST_FIXTURE_TEST_CASE(ranks_with_kernels_of_two_instruction_sets, RunFixture) {
+  if (run_shell("TESSERA_ISA=v4 " + tessera() + " version").exit_code != 0) {
+    std::cout << "SKIPPED: this CPU has one instruction set only\n";
+    return;
+  }
+  const std::string train = shell_quoted(TESSERA_BINARY) + " train --config " + shell_quoted(config);
+  const std::string ranks =
+      "OMP_NUM_THREADS=1 OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 mpirun "
+      "--oversubscribe --bind-to none -n 1 env TESSERA_ISA=v3 ";
+  const ProcessResult mixed = run_shell(ranks + train + " : -n 1 env TESSERA_ISA=v4 " + train);
+  expect_error(mixed, 2, "x86-64-v4 on 1");
+  expect_error(mixed, 2, "TESSERA_ISA=v3");
 }
 
 BOOST_FIXTURE_TEST_CASE(nan_in_the_loss_stops_all_ranks_before_the_update, RunFixture) {

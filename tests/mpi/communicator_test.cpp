@@ -151,5 +151,17 @@ BOOST_AUTO_TEST_CASE(errors_are_shared) {
              std::string::npos);
 }
 
+BOOST_AUTO_TEST_CASE(what_must_be_equal_is_compared_over_all_ranks) {
+  const Communicator& ranks = world();
+  comm::require_equal(ranks, "v3", "kernels", "set v3");
+  if (ranks.size() == 1) return;
+  const int last = ranks.size() - 1;
+  BOOST_CHECK_EXCEPTION(comm::require_equal(ranks, ranks.rank() == last ? "v4" : "v3", "kernels", "set v3"),
+                        base::SharedError, [&](const base::SharedError& error) {
+                          const std::string expected = "v4 on 1 (the first is rank " + std::to_string(last);
+                          return std::string(error.what()).find(expected) != std::string::npos;
+                        });
+}
+
 }  // namespace
 }  // namespace tessera::testing
