@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 #include <vector>
 
 #include "data_parallel/buckets.hpp"
@@ -13,6 +14,17 @@ namespace tessera::data_parallel {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+/// Buckets in flight at most, each with two tags of its own. Then tags come round, and a bucket starts when the earlier
+/// one of its tags is done: buckets end in any order, so of two in flight one could take the other's sums.
+constexpr std::size_t kMostInFlight = 4096;
+
+int exchange_tag(std::size_t bucket) {
+  return static_cast<int>(2 * (bucket % kMostInFlight));
+}
+int gather_tag(std::size_t bucket) {
+  return exchange_tag(bucket) + 1;
+}
 
 /// Adds the life time of the object to a sum of seconds.
 class Stopwatch {
@@ -45,6 +57,8 @@ struct GradientSync::State {
   tensor::Arena arena;
   std::vector<Bucket> buckets;
   std::size_t num_started = 0;  // buckets start in order
+  std::size_t num_done = 0;     // of the first buckets; later ones may be done too
+  std::int64_t ready_from = std::numeric_limits<std::int64_t>::max();  // elements from here on are final
   double wait_seconds = 0, busy_seconds = 0;
   Clock::time_point first_start;
 
@@ -66,15 +80,14 @@ struct GradientSync::State {
   void sum(Bucket& bucket);
   void gather(Bucket& bucket, int tag);
   bool advance(std::size_t index);
-  void start_up_to(std::int64_t first);
+  void start_ready();
   void progress();
 };
 
 /// Every rank sends each shard to its owner.
 void GradientSync::State::start(std::size_t index) {
   Bucket& bucket = buckets[index];
-  const int tag =
-      static_cast<int>(2 * index % 8192);  // messages between two ranks keep their order, so tags may come round
+  const int tag = exchange_tag(index);
   for (int rank = 0; rank < group->size(); ++rank) {
     if (rank == group->rank()) continue;
     const tensor::View& received = bucket.received[static_cast<std::size_t>(rank)];
@@ -123,22 +136,24 @@ bool GradientSync::State::advance(std::size_t index) {
       bucket.phase = Phase::done;
     } else {
       sum(bucket);
-      gather(bucket, static_cast<int>(2 * index % 8192) + 1);
+      gather(bucket, gather_tag(index));
     }
   }
   return bucket.phase == Phase::done;
 }
 
-void GradientSync::State::start_up_to(std::int64_t first) {
-  while (num_started < buckets.size() && buckets[num_started].stretch.first >= first) {
+void GradientSync::State::start_ready() {
+  while (num_started < buckets.size() && buckets[num_started].stretch.first >= ready_from &&
+         num_started < num_done + kMostInFlight) {
     if (num_started == 0) first_start = Clock::now();
     start(num_started++);
   }
 }
 
 void GradientSync::State::progress() {
-  for (std::size_t index = 0; index < num_started; ++index)
-    if (buckets[index].phase != Phase::done) advance(index);
+  for (std::size_t index = num_done; index < num_started; ++index) advance(index);
+  while (num_done < num_started && buckets[num_done].phase == Phase::done) ++num_done;
+  start_ready();
 }
 
 GradientSync::GradientSync(const comm::Communicator& group, tensor::Device& device, std::span<float> gradient,
@@ -163,7 +178,8 @@ GradientSync::GradientSync(const comm::Communicator& group, tensor::Device& devi
 GradientSync::~GradientSync() = default;
 
 void GradientSync::ready(std::int64_t first) {
-  state_->start_up_to(first);
+  state_->ready_from = first;
+  state_->start_ready();
   state_->progress();
 }
 
@@ -175,16 +191,15 @@ void GradientSync::finish() {
   if (state_->buckets.empty()) return;
   {
     const Stopwatch stopwatch(state_->wait_seconds);
-    state_->start_up_to(0);
-    for (std::size_t index = 0; index < state_->buckets.size(); ++index)
-      while (!state_->advance(index)) {
-        state_->progress();
-        for (comm::Request& message : state_->buckets[index].messages) state_->group->wait(message, "gradient sum");
-      }
+    state_->ready_from = 0;
+    for (state_->start_ready(); state_->num_done < state_->buckets.size(); state_->progress())
+      for (comm::Request& message : state_->buckets[state_->num_done].messages)
+        state_->group->wait(message, "gradient sum");
   }
   state_->busy_seconds += std::chrono::duration<double>(Clock::now() - state_->first_start).count();
   for (Bucket& bucket : state_->buckets) bucket.phase = Phase::idle;
-  state_->num_started = 0;
+  state_->num_started = state_->num_done = 0;
+  state_->ready_from = std::numeric_limits<std::int64_t>::max();
 }
 
 std::int64_t GradientSync::buffer_bytes() const {

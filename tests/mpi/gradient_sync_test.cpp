@@ -59,6 +59,20 @@ BOOST_AUTO_TEST_CASE(the_sum_is_that_of_rank_order_bit_for_bit) {
     }
 }
 
+BOOST_AUTO_TEST_CASE(more_buckets_than_tags_wait_for_their_turn) {
+  tensor::Device device(1);
+  constexpr std::size_t size = 3 * 4096 + 5;  // one bucket each
+  std::vector<float> gradient(size);
+  GradientSync sync(world(), device, gradient, sizeof(float));
+  for (int step = 0; step < 2; ++step) {
+    const std::vector<float> mine = gradient_of(world().rank(), step, size);
+    std::copy(mine.begin(), mine.end(), gradient.begin());
+    if (step == 1) sync.ready(size / 2);
+    sync.finish();
+    BOOST_TEST(same_bits(gradient, sum_in_rank_order(world().size(), step, size)), "step " << step);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(what_is_not_ready_is_not_touched) {
   if (world().size() == 1) return;
   tensor::Device device(1);
