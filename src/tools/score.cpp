@@ -9,6 +9,7 @@
 #include "tools/command.hpp"
 #include "tools/common.hpp"
 #include "tools/text_input.hpp"
+#include "train/generate.hpp"
 #include "train/loaded_model.hpp"
 
 namespace tessera::tools {
@@ -57,8 +58,9 @@ std::vector<ScoredToken> score(model::Decoder& decoder, const text::Tokenizer& t
   return scored;
 }
 
-std::vector<ScoredToken> most_likely(const std::vector<float>& logits, std::int64_t count) {
-  std::vector<text::TokenId> order(logits.size());
+std::vector<ScoredToken> most_likely(const std::vector<float>& logits, const text::Tokenizer& tokenizer,
+                                     std::int64_t count) {
+  std::vector<text::TokenId> order(train::known_to(tokenizer, logits).size());
   std::iota(order.begin(), order.end(), 0);
   const auto kept = std::min<std::size_t>(static_cast<std::size_t>(count), order.size());
   std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(kept), order.end(), [&](auto a, auto b) {
@@ -114,7 +116,7 @@ base::ExitCode run_score(Invocation& invocation) {
     total += token.log_probability;
     line_ended = model.tokenizer->decode(&token.id, 1).find('\n') != std::string::npos;
   }
-  const std::vector<ScoredToken> next = most_likely(last_logits, num_next);
+  const std::vector<ScoredToken> next = most_likely(last_logits, *model.tokenizer, num_next);
   if (call.has("json")) {
     json::Json line_list{json::Array{}};
     for (const double line : lines) line_list.push(line);

@@ -17,6 +17,10 @@ std::span<const float> feed(model::Decoder& decoder, const std::vector<text::Tok
 
 }  // namespace
 
+std::span<const float> known_to(const text::Tokenizer& tokenizer, std::span<const float> logits) {
+  return logits.first(std::min(logits.size(), static_cast<std::size_t>(tokenizer.vocab_size())));
+}
+
 Generation generate(model::Decoder& decoder, const text::Tokenizer& tokenizer, const std::string& prompt,
                     const GenerateOptions& options, const std::function<void(std::string_view)>& on_text) {
   Generation result;
@@ -29,7 +33,8 @@ Generation generate(model::Decoder& decoder, const text::Tokenizer& tokenizer, c
   std::size_t shown = 0;
   while (static_cast<std::int64_t>(result.new_ids.size()) < options.max_tokens) {
     const std::span<const float> logits = feed(decoder, ids, num_new);
-    const text::TokenId id = sample_token(logits, options.sampling, options.stream, result.new_ids.size());
+    const text::TokenId id =
+        sample_token(known_to(tokenizer, logits), options.sampling, options.stream, result.new_ids.size());
     if (id == tokenizer.end_token()) {
       result.ended = "end token";
       break;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,9 @@ struct Generation {
   std::string text;        ///< of the new tokens
   const char* ended = "";  ///< "length", "end token" or "stop text"
 };
+
+/// The logits of ids that the tokenizer has: model.vocab may be larger, and what is beyond means no text.
+std::span<const float> known_to(const text::Tokenizer& tokenizer, std::span<const float> logits);
 
 /// Continues `prompt` ("" starts a new document, behind an end token). `on_text` receives new bytes as they come. When
 /// the context is full the older half of it is forgotten and the rest computed again. Prompts longer than the context

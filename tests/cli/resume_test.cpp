@@ -156,5 +156,18 @@ BOOST_FIXTURE_TEST_CASE(generate_evaluate_and_score_read_the_run, RunFixture) {
   BOOST_TEST(scored.output.find("\"next\"") != std::string::npos);
 }
 
+BOOST_FIXTURE_TEST_CASE(ids_beyond_the_tokenizer_are_neither_drawn_nor_listed, RunFixture) {
+  BOOST_REQUIRE(train("--model.vocab 2000 --run.stop_after 1").exit_code == 0);
+  const std::string model = " --checkpoint " + shell_quoted(run);
+  const ProcessResult drawn = run_shell(tessera() + " generate" + model + " --tokens 50 --temperature 100 --json");
+  BOOST_TEST(drawn.exit_code == 0, drawn.errors);
+  write_file(folder / "line.txt", "The river");
+  const ProcessResult listed =
+      run_shell(tessera() + " score" + model + " --next 2000 " + shell_quoted(folder / "line.txt"));
+  BOOST_TEST(listed.exit_code == 0, listed.errors);
+  const std::string next = listed.output.substr(listed.output.find("most likely next tokens:\n"));
+  BOOST_TEST(std::count(next.begin(), next.end(), '\n') == 1 + 257, listed.output);
+}
+
 }  // namespace
 }  // namespace tessera::testing
