@@ -105,16 +105,21 @@ Option bool_option(const char* key, const char* help, Section Config::*section, 
           }};
 }
 
-/// A whole number >= 1, or auto; kept as text.
+/// A whole number from 1 to `most`, or auto; kept as text, the number as plain digits.
 template <class Section>
-Option auto_option(const char* key, const char* help, Section Config::*section, std::string Section::*member) {
-  const std::string rule = "auto or a whole number >= 1";
+Option auto_option(const char* key, const char* help, Section Config::*section, std::string Section::*member,
+                   std::int64_t most) {
+  const std::string rule = fmt::format("auto or a whole number from 1 to {}", most);
   return {key, help, rule, [=](const Config& config) { return config.*section.*member; },
           [=](Config& config, const std::string& value) {
-            if (value != "auto" &&
-                parse_or_refuse(key, value, rule, [](const std::string& text) { return base::parse_count(text); }) < 1)
-              refuse(key, value, rule);
-            config.*section.*member = value;
+            if (value == "auto") {
+              config.*section.*member = value;
+              return;
+            }
+            const std::int64_t count =
+                parse_or_refuse(key, value, rule, [](const std::string& text) { return base::parse_count(text); });
+            if (count < 1 || count > most) refuse(key, value, rule);
+            config.*section.*member = std::to_string(count);
           }};
 }
 

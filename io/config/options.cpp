@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "config/option_values.hpp"
+#include "config/threads.hpp"
 
 namespace tessera::config {
 namespace {
@@ -58,7 +59,7 @@ void add_run(std::vector<Option>& table) {
   table.push_back(choice_option("run.recompute", "what backward computes again instead of keeping it; exact", run,
                                 &RunConfig::recompute, {"none", "selective", "full"}));
   table.push_back(auto_option("run.threads", "threads a rank; auto: OMP_NUM_THREADS, else cores / ranks on the node",
-                              run, &RunConfig::threads));
+                              run, &RunConfig::threads, most_threads));
   table.push_back(
       count_option("run.log_interval", "steps between lines on the console", run, &RunConfig::log_interval, 1));
   table.push_back(count_option("run.eval_interval", "steps between evaluations; 0: only at the end", run,
@@ -126,7 +127,7 @@ void add_optim(std::vector<Option>& table) {
 
 void add_parallel(std::vector<Option>& table) {
   const auto parallel = &Config::parallel;
-  table.push_back(auto_option("parallel.data", "data ranks; auto: all", parallel, &ParallelConfig::data));
+  table.push_back(auto_option("parallel.data", "data ranks; auto: all", parallel, &ParallelConfig::data, most_ranks));
   table.push_back(seconds_option("parallel.timeout", "seconds a rank waits for a message before the job ends", parallel,
                                  &ParallelConfig::timeout));
   table.push_back(bytes_option("parallel.bucket", "bytes of gradient that are summed over ranks together", parallel,

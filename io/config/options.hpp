@@ -2,6 +2,7 @@
 // The one option table: parser, --help, validation of single values and docs/options.md are made from it.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>
@@ -9,6 +10,9 @@
 #include "config/config.hpp"
 
 namespace tessera::config {
+
+/// Ranks of the largest job that makes sense, real or to be checked: a larger number is a slip of the pen.
+inline constexpr std::int64_t most_ranks = 1'000'000;
 
 /// One key of the configuration.
 struct Option {

@@ -31,6 +31,15 @@ int cores_for_ranks() {
   return std::max(affinity_cores(), allocated > 0 ? std::min(allocated, online) : online);
 }
 
+int parse_threads(const std::string& value, const std::string& key) {
+  int threads = 0;
+  const char* end = value.data() + value.size();
+  const auto [stop, error] = std::from_chars(value.data(), end, threads);
+  if (error != std::errc() || stop != end || threads < 1 || threads > most_threads)
+    base::fail_usage("{} = '{}' must be auto or a whole number from 1 to {}", key, value, most_threads);
+  return threads;
+}
+
 }  // namespace
 
 int affinity_cores() {
@@ -40,8 +49,8 @@ int affinity_cores() {
   return CPU_COUNT(&set);
 }
 
-int resolve_threads(const std::string& value, int ranks_on_node) {
-  if (value != "auto") return std::stoi(value);  // the option table has checked it
+int resolve_threads(const std::string& value, int ranks_on_node, const std::string& key) {
+  if (value != "auto") return parse_threads(value, key);
   if (const char* text = std::getenv("OMP_NUM_THREADS"); text && *text) {
     const int threads = number_in_environment("OMP_NUM_THREADS");
     if (threads < 1)

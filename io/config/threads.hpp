@@ -8,9 +8,12 @@ namespace tessera::config {
 /// Cores this process may run on (its affinity mask).
 int affinity_cores();
 
+/// More threads a rank than any machine has cores are a slip of the pen.
+inline constexpr int most_threads = 4096;
+
 /// Threads of a rank: the number itself, or for "auto" OMP_NUM_THREADS if set, else cores / ranks on the node, at least
 /// 1. Under a launcher the cores are those of the node (or of the Slurm allocation), as launchers bind ranks to fewer.
-/// Throws base::UsageError for an OMP_NUM_THREADS that is no number.
-int resolve_threads(const std::string& value, int ranks_on_node);
+/// Throws base::UsageError, naming `key`, for a value that is neither, and for an OMP_NUM_THREADS that is no number.
+int resolve_threads(const std::string& value, int ranks_on_node, const std::string& key = "run.threads");
 
 }  // namespace tessera::config

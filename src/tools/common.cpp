@@ -116,7 +116,7 @@ double PlainCall::number(const std::string& flag, double fallback, double least,
 }
 
 int PlainCall::threads(const Invocation& invocation) const {
-  return config::resolve_threads(text("threads", "auto"), invocation.world.node_size());
+  return config::resolve_threads(text("threads", "auto"), invocation.world.node_size(), "--threads");
 }
 
 std::string version_line(const tensor::Device& device) {
