@@ -96,6 +96,9 @@ void add_data(std::vector<Option>& table) {
                               &DataConfig::tokenizer));
 }
 
+/// Where a gradient is always 0, AdamW divides 0 by epsilon in fp32: it must be above 0 as a float, too.
+constexpr double kLeastEpsilon = 1.2e-38;
+
 void add_optim(std::vector<Option>& table) {
   const auto optim = &Config::optim;
   table.push_back(real_option("optim.lr", "highest learning rate", optim, &OptimConfig::lr, 0.0));
@@ -107,8 +110,8 @@ void add_optim(std::vector<Option>& table) {
       real_option("optim.beta1", "AdamW: decay of the first moment", optim, &OptimConfig::beta1, 0.0, 1.0, true));
   table.push_back(
       real_option("optim.beta2", "AdamW: decay of the second moment", optim, &OptimConfig::beta2, 0.0, 1.0, true));
-  table.push_back(
-      real_option("optim.epsilon", "AdamW: added to the root of the second moment", optim, &OptimConfig::epsilon, 0.0));
+  table.push_back(real_option("optim.epsilon", "AdamW: added to the root of the second moment", optim,
+                              &OptimConfig::epsilon, kLeastEpsilon));
   table.push_back(real_option("optim.weight_decay", "decoupled decay; none on biases and LayerNorm", optim,
                               &OptimConfig::weight_decay, 0.0));
   table.push_back(

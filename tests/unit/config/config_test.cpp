@@ -114,14 +114,27 @@ BOOST_AUTO_TEST_CASE(every_problem_is_told_at_once) {
 }
 
 BOOST_AUTO_TEST_CASE(bad_values_name_key_value_and_rule) {
-  const std::vector<std::vector<std::string>> cases = {
-      {"model.layers", "0", ">= 1"},         {"model.layers", "1.5", "whole"},    {"model.dropout", "1", "[0, 1)"},
-      {"model.dropout", "nan", "[0, 1)"},    {"optim.lr", "-1", ">= 0"},          {"optim.lr", "inf", ">= 0"},
-      {"optim.lr", "fast", "number"},        {"run.steps", "1e30", "whole"},      {"run.precision", "fp8", "fp32"},
-      {"run.device", "cuda", "no GPU"},      {"run.threads", "0", "auto"},        {"model.tied_head", "yes", "true"},
-      {"parallel.timeout", "0", "time"},     {"parallel.bucket", "1", "4 bytes"}, {"run.dir", "a#b", "#"},
-      {"model.vocab", "1", "auto"},          {"checkpoint.keep", "0", ">= 1"},    {"run.seed", "1x", "2^64"},
-      {"run.threads", "99999999999", "4096"}};
+  const std::vector<std::vector<std::string>> cases = {{"model.layers", "0", ">= 1"},
+                                                       {"model.layers", "1.5", "whole"},
+                                                       {"model.dropout", "1", "[0, 1)"},
+                                                       {"model.dropout", "nan", "[0, 1)"},
+                                                       {"optim.lr", "-1", ">= 0"},
+                                                       {"optim.lr", "inf", ">= 0"},
+                                                       {"optim.lr", "fast", "number"},
+                                                       {"run.steps", "1e30", "whole"},
+                                                       {"run.precision", "fp8", "fp32"},
+                                                       {"run.device", "cuda", "no GPU"},
+                                                       {"run.threads", "0", "auto"},
+                                                       {"model.tied_head", "yes", "true"},
+                                                       {"parallel.timeout", "0", "time"},
+                                                       {"parallel.bucket", "1", "4 bytes"},
+                                                       {"run.dir", "a#b", "#"},
+                                                       {"model.vocab", "1", "auto"},
+                                                       {"checkpoint.keep", "0", ">= 1"},
+                                                       {"run.seed", "1x", "2^64"},
+                                                       {"run.threads", "99999999999", "4096"},
+                                                       {"optim.epsilon", "0", ">= 1.2e-38"},
+                                                       {"optim.epsilon", "1e-60", ">= 1.2e-38"}};
   for (const auto& bad : cases)
     expect_words(message_of([&] { load_config({"--" + bad[0] + "=" + bad[1]}, {}); }), {bad[0], bad[1], bad[2]});
 }
