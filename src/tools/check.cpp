@@ -5,6 +5,7 @@
 #include "comm/together.hpp"
 #include "config/options.hpp"
 #include "config/print.hpp"
+#include "config/validate.hpp"
 #include "json/json.hpp"
 #include "model/parameter_specs.hpp"
 #include "plan/memory.hpp"
@@ -26,7 +27,8 @@ const std::vector<config::Flag> kFlags = {
 /// What can be said without training: fills vocabulary and micro-batch from the data if the configuration names some.
 config::Config resolve_without_training(const config::Config& config, int ranks) {
   config::Config resolved = config;
-  if (!config.data.train.empty()) {
+  if (!config.data.train.empty()) {  // a run
+    config::throw_if_any(config::missing_keys(config, {"optim.batch"}));
     const train::RunData data(config.data);
     return train::resolve(config, data, ranks);
   }
@@ -61,11 +63,8 @@ base::ExitCode run_check(Invocation& invocation) {
     return base::ExitCode::done;
   }
   config::Config config;
-  int ranks = invocation.world.size();
-  comm::together(invocation.world, "check", [&] {
-    if (call.flags.contains("ranks")) ranks = static_cast<int>(base::parse_count(call.flags.at("ranks").back()));
-    config = resolve_without_training(call.config, ranks);
-  });
+  const int ranks = call.ranks;
+  comm::together(invocation.world, "check", [&] { config = resolve_without_training(call.config, ranks); });
   if (!invocation.is_root()) return base::ExitCode::done;
   const plan::MemoryPlan memory = plan::predict_memory(config, ranks);
   if (call.flags.contains("json")) {

@@ -6,6 +6,7 @@
 #include "base/units.hpp"
 #include "base/version.hpp"
 #include "comm/together.hpp"
+#include "config/option_values.hpp"
 #include "config/options.hpp"
 #include "config/threads.hpp"
 #include "config/validate.hpp"
@@ -38,6 +39,14 @@ bool wants_help(const std::vector<std::string>& arguments) {
   return false;
 }
 
+int parse_ranks(const std::string& text) {
+  const std::string rule = fmt::format("a whole number from 1 to {}", config::most_ranks);
+  const std::int64_t ranks =
+      config::parse_or_refuse("--ranks", text, rule, [](const std::string& value) { return base::parse_count(value); });
+  if (ranks < 1 || ranks > config::most_ranks) config::refuse("--ranks", text, rule);
+  return static_cast<int>(ranks);
+}
+
 ConfigCall load_config_call(Invocation& invocation, const char* command, const std::vector<config::Flag>& flags,
                             const std::vector<std::string>& required) {
   ConfigCall call;
@@ -55,12 +64,8 @@ ConfigCall load_config_call(Invocation& invocation, const char* command, const s
       base::fail_usage("'{}' is not understood: options start with --, as in --config FILE", parsed.positional.front());
     call.config = parsed.config;
     call.flags = parsed.flags;
-    // --ranks: for a job that is not this one.
-    const bool other_job = call.flags.contains("ranks");
-    const int ranks =
-        other_job ? static_cast<int>(base::parse_count(call.flags.at("ranks").back())) : invocation.world.size();
-    if (ranks < 1) base::fail_usage("--ranks = {} must be at least 1", ranks);
-    std::vector<config::Problem> problems = config::validate(call.config, ranks);
+    call.ranks = call.flags.contains("ranks") ? parse_ranks(call.flags.at("ranks").back()) : invocation.world.size();
+    std::vector<config::Problem> problems = config::validate(call.config, call.ranks);
     for (const config::Problem& missing : config::missing_keys(call.config, required)) problems.push_back(missing);
     config::throw_if_any(problems);
     call.threads = config::resolve_threads(call.config.run.threads, invocation.world.node_size());

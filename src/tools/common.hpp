@@ -19,14 +19,18 @@ using FlagValues = std::map<std::string, std::vector<std::string>>;
 struct ConfigCall {
   config::Config config;    ///< loaded and validated for the ranks of the job
   FlagValues flags;         ///< plain flags that were given
+  int ranks = 1;            ///< of the job, or of the one that --ranks asks about
   int threads = 1;          ///< run.threads resolved on this node
   bool help_shown = false;  ///< --help was asked for and printed: nothing else to do
 };
 
-/// Reads --config files, --section.key values and `flags`; validates for `ranks` (0: those of the job) and demands the
-/// keys in `required`. Throws base::SharedError listing all problems. Collective.
+/// Reads --config files, --section.key values and `flags`; validates for the ranks of the job, or for those of the flag
+/// --ranks, and demands the keys in `required`. Throws base::SharedError listing all problems. Collective.
 ConfigCall load_config_call(Invocation& invocation, const char* command, const std::vector<config::Flag>& flags,
                             const std::vector<std::string>& required);
+
+/// Value of a flag --ranks. Throws base::UsageError.
+int parse_ranks(const std::string& text);
 
 /// True if --help or -h is among the arguments.
 bool wants_help(const std::vector<std::string>& arguments);

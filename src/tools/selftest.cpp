@@ -6,7 +6,6 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
-#include "base/units.hpp"
 #include "comm/together.hpp"
 #include "json/json.hpp"
 #include "tools/command.hpp"
@@ -89,8 +88,7 @@ void start_selftest_ranks(const std::vector<std::string>& arguments) {
   const config::ParsedFlags parsed = config::parse_flags(arguments, kFlags);
   const auto ranks = parsed.flags.find("ranks");
   if (ranks == parsed.flags.end() || is_started_by_launcher()) return;
-  const std::int64_t wanted = base::parse_count(ranks->second.back());
-  if (wanted < 1) base::fail_usage("--ranks = {} must be at least 1", wanted);
+  const int wanted = parse_ranks(ranks->second.back());
   if (wanted == 1) return;
   char self[4096] = {};
   if (::readlink("/proc/self/exe", self, sizeof self - 1) < 0)
@@ -109,7 +107,7 @@ base::ExitCode run_selftest(Invocation& invocation) {
   const PlainCall call(invocation, "selftest", kFlags);
   if (call.help_shown()) return base::ExitCode::done;
   const comm::Communicator& world = invocation.world;
-  const std::int64_t wanted = call.count("ranks", world.size());
+  const int wanted = call.has("ranks") ? parse_ranks(call.required("ranks")) : world.size();
   if (wanted != world.size())
     throw base::SharedError(
         fmt::format("--ranks = {}, but mpirun started {} rank(s): leave --ranks out", wanted, world.size()),

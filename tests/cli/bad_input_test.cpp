@@ -100,6 +100,10 @@ BOOST_FIXTURE_TEST_CASE(ranks_that_do_not_divide_the_batch, RunFixture) {
              "the message stands more than once: " << result.errors);
 }
 
+BOOST_FIXTURE_TEST_CASE(check_of_a_run_without_a_batch, RunFixture) {
+  expect_error(run_shell(tessera() + " check --data.train " + shell_quoted(tokens)), 2, "optim.batch is missing");
+}
+
 BOOST_FIXTURE_TEST_CASE(unwritable_run_folder, RunFixture) {
   write_file(folder / "file", "in the way");  // works for root too, who may write anywhere
   expect_error(train("--run.dir " + shell_quoted(folder / "file/run")), 2, "run.dir");

@@ -50,7 +50,10 @@ BOOST_AUTO_TEST_CASE(check_for_another_number_of_ranks) {
   const std::string config = " --config " + shell_quoted(TESSERA_SOURCE_DIR "/configs/models/gpt3_125m.cfg");
   BOOST_TEST(run_shell(tessera() + " check --ranks 64" + config + " --parallel.data=64").exit_code == 0);
   expect_error(run_shell(tessera() + " check --ranks 7" + config), 2, "optim.batch = 256");
-  expect_error(run_shell(tessera() + " check --ranks 0" + config), 2, "--ranks");
+  for (const std::string bad : {"0", "4294967297", "two"}) {
+    expect_error(run_shell(tessera() + " check --ranks " + bad + config), 2, "--ranks = '" + bad + "'");
+    expect_error(run_shell(tessera() + " selftest --ranks " + bad), 2, "--ranks = '" + bad + "'");
+  }
 }
 
 BOOST_AUTO_TEST_CASE(encode_and_decode_are_inverse_line_by_line) {
