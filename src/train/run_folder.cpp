@@ -61,13 +61,26 @@ RunFolder::RunFolder(const comm::Communicator& ranks, const config::Config& reso
     fs::create_directories(checkpoints_dir(), error);
     std::ofstream file;
     if (!error) {
-      file.open(dir_ + "/config.cfg");
+      file.open(new_config());
       file << config::to_ini(resolved);
       file.close();
     }
     if (error || !file)
       base::fail_usage("run.dir = '{}' cannot be written: {}. Choose a folder you may write to", dir_,
                        error ? error.message() : std::strerror(errno));
+  });
+}
+
+RunFolder::~RunFolder() {
+  std::error_code ignored;  // absent once it has its name
+  if (ranks_->rank() == 0) fs::remove(new_config(), ignored);
+}
+
+void RunFolder::publish_config() const {
+  comm::together(*ranks_, "configuration of the run folder", [&] {
+    std::error_code error;
+    if (ranks_->rank() == 0) fs::rename(new_config(), dir_ + "/config.cfg", error);
+    if (error) base::fail_usage("'{}/config.cfg' cannot be written: {}", dir_, error.message());
   });
 }
 

@@ -13,8 +13,12 @@ namespace tessera::train {
 /// The folder of a run: config.cfg, metrics.jsonl, checkpoints/, log/.
 class RunFolder {
  public:
-  /// Creates the folder and writes config.cfg on rank 0. Collective; throws base::SharedError if it cannot be written.
+  /// Creates the folder and writes the configuration under a temporary name, so that a folder that cannot be written is
+  /// refused before training. Collective; throws base::SharedError. Rank 0 writes. `ranks` must outlive it.
   RunFolder(const comm::Communicator& ranks, const config::Config& resolved);
+  ~RunFolder();
+  RunFolder(const RunFolder&) = delete;
+  RunFolder& operator=(const RunFolder&) = delete;
 
   std::string metrics_path() const { return dir_ + "/metrics.jsonl"; }
   std::string checkpoints_dir() const { return dir_ + "/checkpoints"; }
@@ -23,10 +27,15 @@ class RunFolder {
   /// checkpoint of another model or tokenizer, listing every difference; other changed keys are named as notes on rank
   /// 0. Collective.
   bool resume(Replica& replica, const RunData& data, checkpoint::RunState& state) const;
+  /// Makes that configuration config.cfg, once nothing refuses it any more: until then the folder tells what its
+  /// checkpoints were made with. Collective.
+  void publish_config() const;
   /// Saves weights, moments and state. Collective.
   std::string save(Replica& replica, const checkpoint::RunState& state) const;
 
  private:
+  std::string new_config() const { return dir_ + "/config.cfg.tmp"; }
+
   const comm::Communicator* ranks_;
   std::string dir_;
 };

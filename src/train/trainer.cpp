@@ -63,6 +63,7 @@ class Run {
 
 void Run::start() {
   if (folder_.resume(replica_, data_, state_)) saved_step_ = state_.step;
+  folder_.publish_config();
   state_.config = config::to_ini(config_);
   state_.version = hooks_.version;
   state_.mesh = fmt::format("data {}", ranks_.size());

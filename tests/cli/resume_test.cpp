@@ -100,6 +100,8 @@ BOOST_FIXTURE_TEST_CASE(a_model_of_another_shape_is_refused_with_every_key, RunF
   const ProcessResult result = train("--model.layers 3 --model.activation relu");
   expect_error(result, 2, "model.layers");
   expect_error(result, 2, "model.activation");
+  BOOST_TEST(read_file(run + "/config.cfg").find("layers = 2") != std::string::npos);  // still that of the checkpoint
+  BOOST_TEST(!fs::exists(run + "/config.cfg.tmp"));
 }
 
 BOOST_FIXTURE_TEST_CASE(a_cut_short_checkpoint_is_named_and_the_older_one_taken, RunFixture) {
