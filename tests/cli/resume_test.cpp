@@ -104,6 +104,17 @@ BOOST_FIXTURE_TEST_CASE(a_model_of_another_shape_is_refused_with_every_key, RunF
   BOOST_TEST(!fs::exists(run + "/config.cfg.tmp"));
 }
 
+BOOST_FIXTURE_TEST_CASE(what_changes_the_course_of_the_run_is_noted, RunFixture) {
+  BOOST_REQUIRE(train("--run.stop_after 1").exit_code == 0);
+  fs::copy(tokens, folder / "other.h5");
+  const ProcessResult result =
+      train("--run.steps 9 --run.stop_after 1 --data.train " + shell_quoted(folder / "other.h5"));
+  BOOST_TEST(result.exit_code == 0, result.errors);
+  BOOST_TEST(result.output.find("run.steps: 8 in the checkpoint, 9 now") != std::string::npos, result.output);
+  BOOST_TEST(result.output.find("data.train: ") != std::string::npos, result.output);
+  BOOST_TEST(result.output.find("run.stop_after: ") == std::string::npos, result.output);
+}
+
 BOOST_FIXTURE_TEST_CASE(a_cut_short_checkpoint_is_named_and_the_older_one_taken, RunFixture) {
   BOOST_REQUIRE(train("").exit_code == 0);
   const std::string newest = run + "/checkpoints/step-00000008.h5";
