@@ -36,7 +36,8 @@ bool is_incidental(const std::string& key) {
   return false;
 }
 
-void compare_configs(const std::string& path, const config::Config& saved, const config::Config& now, bool print) {
+/// Refuses what does not fit the checkpoint and returns what else changed, a line each.
+std::string compare_configs(const std::string& path, const config::Config& saved, const config::Config& now) {
   const std::map<std::string, std::string> before = config::key_values(saved), after = config::key_values(now);
   std::string refused, noted;
   for (const auto& [key, value] : after) {
@@ -48,7 +49,7 @@ void compare_configs(const std::string& path, const config::Config& saved, const
   if (!refused.empty())
     base::fail_usage("checkpoint '{}' is of another model:{}\nUse the checkpoint's settings, or another run.dir", path,
                      refused);
-  if (!noted.empty() && print) fmt::print("note: resuming '{}' with changed settings:{}\n", path, noted);
+  return noted;
 }
 
 }  // namespace
@@ -84,8 +85,9 @@ void RunFolder::publish_config() const {
   });
 }
 
-bool RunFolder::resume(Replica& replica, const RunData& data, checkpoint::RunState& state) const {
-  std::string path;
+bool RunFolder::resume(Replica& replica, const RunData& data, checkpoint::RunState& state,
+                       const std::function<void(const std::string&)>& say) const {
+  std::string path, changed;
   comm::together(*ranks_, "search for checkpoints", [&] {
     if (ranks_->rank() != 0) return;
     std::vector<std::string> warnings;
@@ -102,12 +104,12 @@ bool RunFolder::resume(Replica& replica, const RunData& data, checkpoint::RunSta
           "{}): "
           "use its token file, or another run.dir",
           path, state.tokenizer_fingerprint, data.train_file.path(), data.train_file.fingerprint());
-    compare_configs(path, config::parse_text(state.config, path + ":/run/config"), replica.config(),
-                    ranks_->rank() == 0);
+    changed = compare_configs(path, config::parse_text(state.config, path + ":/run/config"), replica.config());
     checkpoint::read_tiles(path, replica.tiles());
     replica.parameters().round_weights(replica.device());
   });
-  if (ranks_->rank() == 0) fmt::print("resumed from '{}' (step {})\n", path, state.step);
+  if (!changed.empty()) say(fmt::format("note: resuming '{}' with changed settings:{}", path, changed));
+  say(fmt::format("resumed from '{}' (step {})", path, state.step));
   return true;
 }
 

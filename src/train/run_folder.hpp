@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "comm/communicator.hpp"
@@ -24,9 +25,10 @@ class RunFolder {
   std::string checkpoints_dir() const { return dir_ + "/checkpoints"; }
 
   /// Newest valid checkpoint into `replica`, if there is one; false if the run starts from nothing. Refuses a
-  /// checkpoint of another model or tokenizer, listing every difference; other changed keys are named as notes on rank
-  /// 0. Collective.
-  bool resume(Replica& replica, const RunData& data, checkpoint::RunState& state) const;
+  /// checkpoint of another model or tokenizer, listing every difference. `say` is told, on every rank, which other keys
+  /// changed and what was resumed. Collective.
+  bool resume(Replica& replica, const RunData& data, checkpoint::RunState& state,
+              const std::function<void(const std::string&)>& say) const;
   /// Makes that configuration config.cfg, once nothing refuses it any more: until then the folder tells what its
   /// checkpoints were made with. Collective.
   void publish_config() const;

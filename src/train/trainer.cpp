@@ -62,7 +62,8 @@ class Run {
 };
 
 void Run::start() {
-  if (folder_.resume(replica_, data_, state_)) saved_step_ = state_.step;
+  const auto say = [&](const std::string& text) { progress_.line(text); };
+  if (folder_.resume(replica_, data_, state_, say)) saved_step_ = state_.step;
   folder_.publish_config();
   state_.config = config::to_ini(config_);
   state_.version = hooks_.version;

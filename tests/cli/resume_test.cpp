@@ -113,6 +113,7 @@ BOOST_FIXTURE_TEST_CASE(what_changes_the_course_of_the_run_is_noted, RunFixture)
   BOOST_TEST(result.output.find("run.steps: 8 in the checkpoint, 9 now") != std::string::npos, result.output);
   BOOST_TEST(result.output.find("data.train: ") != std::string::npos, result.output);
   BOOST_TEST(result.output.find("run.stop_after: ") == std::string::npos, result.output);
+  BOOST_TEST(train("--run.stop_after 1 --quiet").output == "");
 }
 
 BOOST_FIXTURE_TEST_CASE(a_cut_short_checkpoint_is_named_and_the_older_one_taken, RunFixture) {
