@@ -43,11 +43,13 @@ base::ExitCode run_train(Invocation& invocation) {
   invocation.world.set_timeout(call.config.parallel.timeout);
   tensor::Device device(call.threads);
   const bool quiet = call.flags.contains("quiet");
-  if (invocation.is_root() && !quiet) print_opening(invocation, call.config, device);
   install_signal_handlers();
   train::TrainHooks hooks;
   hooks.quiet = quiet;
   hooks.version = version_line(device);
+  hooks.begins = [&](const config::Config& resolved) {
+    if (invocation.is_root() && !quiet) print_opening(invocation, resolved, device);
+  };
   hooks.stop_requested = [] { return stop_signal != 0; };
   return train::train(invocation.world, device, call.config, hooks);
 }

@@ -152,6 +152,7 @@ base::ExitCode train(const comm::Communicator& ranks, tensor::Device& device, co
     data = std::make_unique<RunData>(config.data);
     resolved = resolve(config, *data, ranks.size());
   });
+  hooks.begins(resolved);
   Run run(ranks, device, resolved, *data, hooks);
   return run.go();
 }

@@ -12,6 +12,8 @@ namespace tessera::train {
 
 struct TrainHooks {
   bool quiet = false;
+  /// Told the resolved configuration on every rank, before anything is written or computed.
+  std::function<void(const config::Config& resolved)> begins = [](const config::Config&) {};
   std::function<bool()> stop_requested = [] { return false; };  ///< polled once a step on every rank
   std::string version;                                          ///< of binary and libraries, recorded in checkpoints
 };

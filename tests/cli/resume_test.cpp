@@ -41,6 +41,7 @@ void resume_equals_undisturbed(int ranks) {
   BOOST_REQUIRE(run.train("--run.stop_after 5", ranks).exit_code == 0);
   const ProcessResult second = run.train("", ranks);
   BOOST_REQUIRE_MESSAGE(second.exit_code == 0, second.errors);
+  BOOST_TEST(second.output.find("\nvocab = 257\n") != std::string::npos, second.output);  // auto, resolved
 
   BOOST_TEST(comparable_metrics(run.run + "/metrics.jsonl") == comparable_metrics(run.folder / "whole/metrics.jsonl"),
              boost::test_tools::per_element());
