@@ -2,6 +2,8 @@
 #include "tools/common.hpp"
 
 #include <fmt/core.h>
+#include <limits>
+#include <optional>
 
 #include "base/units.hpp"
 #include "base/version.hpp"
@@ -122,6 +124,35 @@ double PlainCall::number(const std::string& flag, double fallback, double least,
 
 int PlainCall::threads(const Invocation& invocation) const {
   return config::resolve_threads(text("threads", "auto"), invocation.world.node_size(), "--threads");
+}
+
+PlainCall shared_call(Invocation& invocation, const char* command, const std::vector<config::Flag>& flags) {
+  std::optional<PlainCall> call;
+  comm::together(invocation.world, "options", [&] { call.emplace(invocation, command, flags); });
+  return *call;
+}
+
+base::ExitCode on_root(Invocation& invocation, const std::function<base::ExitCode()>& action) {
+  int code = 0;
+  std::string problem;
+  try {
+    if (invocation.is_root()) code = static_cast<int>(action());
+  } catch (const base::Error& error) {
+    code = static_cast<int>(error.code());
+    problem = error.what();
+  }
+  comm::Communicator& world = invocation.world;
+  world.set_timeout(std::numeric_limits<double>::infinity());
+  problem = world.broadcast_text(problem, 0, "work of rank 0");
+  world.broadcast<int>({&code, 1}, 0, "exit code of rank 0");
+  if (!problem.empty()) throw base::SharedError(problem, static_cast<base::ExitCode>(code));
+  return static_cast<base::ExitCode>(code);
+}
+
+std::unique_ptr<tensor::Device> make_device(const comm::Communicator& world, int threads) {
+  std::unique_ptr<tensor::Device> device;
+  comm::together(world, "device", [&] { device = std::make_unique<tensor::Device>(threads); });
+  return device;
 }
 
 std::string version_line(const tensor::Device& device) {

@@ -2,7 +2,9 @@
 // What subcommands share: reading their options, resolving threads, the version line.
 #pragma once
 
+#include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -36,7 +38,8 @@ int parse_ranks(const std::string& text);
 bool wants_help(const std::vector<std::string>& arguments);
 
 /// Options of a command without a configuration. Not collective: problems are thrown as base::UsageError, by the
-/// constructor (unknown flags) and by the readers (bad values), on every rank that asks.
+/// constructor (unknown flags) and by the readers (bad values), on every rank that asks. So that one message comes of
+/// them, commands read options in on_root() or comm::together().
 class PlainCall {
  public:
   PlainCall(Invocation& invocation, const char* command, const std::vector<config::Flag>& flags);
@@ -58,6 +61,16 @@ class PlainCall {
   std::vector<std::string> positional_;
   bool help_shown_ = false;
 };
+
+/// The same on all ranks of the job. Throws base::SharedError for unknown flags. Collective.
+PlainCall shared_call(Invocation& invocation, const char* command, const std::vector<config::Flag>& flags);
+
+/// Runs the work of a command that needs one process on rank 0, while the others wait as long as it takes. Throws its
+/// errors as base::SharedError on every rank. Collective.
+base::ExitCode on_root(Invocation& invocation, const std::function<base::ExitCode()>& action);
+
+/// The device of this rank. Throws base::SharedError if some rank's CPU or environment does not do. Collective.
+std::unique_ptr<tensor::Device> make_device(const comm::Communicator& world, int threads);
 
 /// "tessera 0.1.0 (GNU 12.2.0, Release), x86-64-v3 kernels, oneDNN 2.6.3, Open MPI 4.1.4"
 std::string version_line(const tensor::Device& device);

@@ -127,10 +127,7 @@ base::ExitCode encode(Invocation& invocation, bool decode) {
   return base::ExitCode::done;
 }
 
-}  // namespace
-
-base::ExitCode run_data(Invocation& invocation) {
-  if (!invocation.is_root()) return base::ExitCode::done;  // files are written once
+base::ExitCode choose_action(Invocation& invocation) {
   const std::string action = invocation.arguments.empty() ? "" : invocation.arguments.front();
   if (!action.empty()) invocation.arguments.erase(invocation.arguments.begin());
   if (action == "prepare") return prepare(invocation);
@@ -144,6 +141,12 @@ base::ExitCode run_data(Invocation& invocation) {
   }
   base::fail_usage("tessera data: '{}' is not one of prepare, inspect, train-tokenizer, encode, decode\n{}", action,
                    kUsage);
+}
+
+}  // namespace
+
+base::ExitCode run_data(Invocation& invocation) {
+  return on_root(invocation, [&] { return choose_action(invocation); });  // files are written once
 }
 
 }  // namespace tessera::tools

@@ -25,7 +25,7 @@ const std::vector<config::Flag> kFlags = {
 }  // namespace
 
 base::ExitCode run_evaluate(Invocation& invocation) {
-  const PlainCall call(invocation, "evaluate", kFlags);
+  const PlainCall call = shared_call(invocation, "evaluate", kFlags);
   if (call.help_shown()) return base::ExitCode::done;
   const comm::Communicator& world = invocation.world;
   train::LoadedModel model;
@@ -42,10 +42,10 @@ base::ExitCode run_evaluate(Invocation& invocation) {
     text_bytes = train::target_text_bytes(text.range());
     threads = call.threads(invocation);
   });
-  tensor::Device device(threads);
+  const std::unique_ptr<tensor::Device> device = make_device(world, threads);
   const std::int64_t context = model.config.model.context;
   const std::int64_t batch = train::automatic_micro_batch(16, context);
-  model::GptStage stage(device, model.config.model, *model.parameters, {batch, context, false});
+  model::GptStage stage(*device, model.config.model, *model.parameters, {batch, context, false});
   const train::Evaluation result = train::evaluate(world, stage, text.range(), context, batch, text_bytes);
   if (!invocation.is_root()) return base::ExitCode::done;
   if (call.has("json")) {

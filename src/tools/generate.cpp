@@ -30,9 +30,8 @@ void write(std::string_view text) {
   std::fwrite(text.data(), 1, text.size(), stdout);
 }
 
-}  // namespace
-
-base::ExitCode run_generate(Invocation& invocation) {
+/// One process generates: more ranks would repeat its work.
+base::ExitCode generate(Invocation& invocation) {
   const PlainCall call(invocation, "generate", kFlags);
   if (call.help_shown()) return base::ExitCode::done;
   train::GenerateOptions options;
@@ -44,7 +43,6 @@ base::ExitCode run_generate(Invocation& invocation) {
   options.stop = call.text("stop", "");
   const std::string path = call.required("checkpoint");
   const int threads = call.threads(invocation);
-  if (!invocation.is_root()) return base::ExitCode::done;  // one process generates; more ranks would repeat its work
 
   const train::LoadedModel model = train::load_model(path);
   tensor::Device device(threads);
@@ -75,6 +73,12 @@ base::ExitCode run_generate(Invocation& invocation) {
     fmt::print("{}\n", object.dump());
   }
   return base::ExitCode::done;
+}
+
+}  // namespace
+
+base::ExitCode run_generate(Invocation& invocation) {
+  return on_root(invocation, [&] { return generate(invocation); });
 }
 
 }  // namespace tessera::tools

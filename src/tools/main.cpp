@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstdio>
+#include <cstdlib>
 #include <fmt/core.h>
 #include <string_view>
 
@@ -27,7 +28,15 @@ const Command* find(std::string_view name) {
   return nullptr;
 }
 
+/// Before MPI has started, the launcher's environment tells ranks apart: what all would print alike, one prints.
+bool is_first_process() {
+  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"})
+    if (const char* rank = std::getenv(name)) return std::string_view(rank) == "0";
+  return true;
+}
+
 int unknown_command(std::string_view name) {
+  if (!is_first_process()) return static_cast<int>(ExitCode::usage);
   std::vector<std::string> names;
   for (const Command& command : tessera::tools::commands()) names.emplace_back(command.name);
   fmt::print(stderr, "error: '{}' is not a command of tessera; the nearest is '{}'. `tessera help` lists all\n", name,
@@ -65,7 +74,7 @@ int run(const Command& command, tessera::tools::Invocation& invocation) {
 int main(int argc, char** argv) {
   const std::string_view name = argc > 1 ? argv[1] : "";
   if (name.empty() || name == "help" || name == "--help" || name == "-h") {
-    print_help();
+    if (is_first_process()) print_help();
     return static_cast<int>(name.empty() ? ExitCode::usage : ExitCode::done);
   }
   const Command* command = find(name == "--version" ? std::string_view("version") : name);

@@ -91,11 +91,9 @@ void print_tokens(const std::vector<ScoredToken>& tokens, const text::Tokenizer&
                json::Json(tokenizer.decode(&token.id, 1)).dump());
 }
 
-}  // namespace
-
-base::ExitCode run_score(Invocation& invocation) {
+base::ExitCode score_file(Invocation& invocation) {
   const PlainCall call(invocation, "score --checkpoint P FILE", kFlags);
-  if (call.help_shown() || !invocation.is_root()) return base::ExitCode::done;
+  if (call.help_shown()) return base::ExitCode::done;
   if (call.positional().size() != 1) base::fail_usage("tessera score needs one text file ('-' = standard input)");
   const train::LoadedModel model = train::load_model(call.required("checkpoint"));
   const std::string text = read_text(call.positional().front());
@@ -133,6 +131,12 @@ base::ExitCode run_score(Invocation& invocation) {
   if (num_next > 0) fmt::print("most likely next tokens:\n");
   print_tokens(next, *model.tokenizer);
   return base::ExitCode::done;
+}
+
+}  // namespace
+
+base::ExitCode run_score(Invocation& invocation) {
+  return on_root(invocation, [&] { return score_file(invocation); });
 }
 
 }  // namespace tessera::tools

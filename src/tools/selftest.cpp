@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fmt/core.h>
+#include <optional>
 #include <unistd.h>
 
 #include "comm/together.hpp"
@@ -84,10 +85,10 @@ void print_table(const std::vector<Row>& rows) {
 /// `--ranks N` without mpirun: replaces this process by `mpirun -n N tessera selftest`. MPI must not have started yet,
 /// as the new program would inherit its traces.
 void start_selftest_ranks(const std::vector<std::string>& arguments) {
-  if (wants_help(arguments)) return;
+  if (wants_help(arguments) || is_started_by_launcher()) return;
   const config::ParsedFlags parsed = config::parse_flags(arguments, kFlags);
   const auto ranks = parsed.flags.find("ranks");
-  if (ranks == parsed.flags.end() || is_started_by_launcher()) return;
+  if (ranks == parsed.flags.end()) return;
   const int wanted = parse_ranks(ranks->second.back());
   if (wanted == 1) return;
   char self[4096] = {};
@@ -104,17 +105,18 @@ void start_selftest_ranks(const std::vector<std::string>& arguments) {
 }
 
 base::ExitCode run_selftest(Invocation& invocation) {
-  const PlainCall call(invocation, "selftest", kFlags);
+  const PlainCall call = shared_call(invocation, "selftest", kFlags);
   if (call.help_shown()) return base::ExitCode::done;
   const comm::Communicator& world = invocation.world;
-  const int wanted = call.has("ranks") ? parse_ranks(call.required("ranks")) : world.size();
-  if (wanted != world.size())
-    throw base::SharedError(
-        fmt::format("--ranks = {}, but mpirun started {} rank(s): leave --ranks out", wanted, world.size()),
-        base::ExitCode::usage);
-  train::require_same_kernels(world, tensor::Device(1));
-  const data::TokenFile file = synthetic_tokens(1 << 14);
-  const train::TokenRange tokens{&file, 0, file.num_tokens()};
+  std::optional<data::TokenFile> file;
+  comm::together(world, "data of the self-test", [&] {
+    const int wanted = call.has("ranks") ? parse_ranks(call.required("ranks")) : world.size();
+    if (wanted != world.size())
+      base::fail_usage("--ranks = {}, but mpirun started {} rank(s): leave --ranks out", wanted, world.size());
+    file.emplace(synthetic_tokens(1 << 14));
+  });
+  train::require_same_kernels(world, *make_device(world, 1));
+  const train::TokenRange tokens{&*file, 0, file->num_tokens()};
   train::ParityRecord reference;
   std::vector<Row> rows;
   rows.push_back(run_layout(world, 1, 1, tokens, reference, false));

@@ -41,17 +41,17 @@ base::ExitCode run_train(Invocation& invocation) {
   ConfigCall call = load_config_call(invocation, "train", flags, {"data.train", "run.dir", "run.steps", "optim.batch"});
   if (call.help_shown) return base::ExitCode::done;
   invocation.world.set_timeout(call.config.parallel.timeout);
-  tensor::Device device(call.threads);
+  const std::unique_ptr<tensor::Device> device = make_device(invocation.world, call.threads);
   const bool quiet = call.flags.contains("quiet");
   install_signal_handlers();
   train::TrainHooks hooks;
   hooks.quiet = quiet;
-  hooks.version = version_line(device);
+  hooks.version = version_line(*device);
   hooks.begins = [&](const config::Config& resolved) {
-    if (invocation.is_root() && !quiet) print_opening(invocation, resolved, device);
+    if (invocation.is_root() && !quiet) print_opening(invocation, resolved, *device);
   };
   hooks.stop_requested = [] { return stop_signal != 0; };
-  return train::train(invocation.world, device, call.config, hooks);
+  return train::train(invocation.world, *device, call.config, hooks);
 }
 
 }  // namespace tessera::tools

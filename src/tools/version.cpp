@@ -12,9 +12,11 @@
 
 namespace tessera::tools {
 
-base::ExitCode run_version(Invocation& invocation) {
+namespace {
+
+base::ExitCode print_version(Invocation& invocation) {
   const PlainCall call(invocation, "version", {{"json", false, "print one JSON object"}});
-  if (call.help_shown() || !invocation.is_root()) return base::ExitCode::done;
+  if (call.help_shown()) return base::ExitCode::done;
   const tensor::Device device(1);
   const std::vector<std::pair<std::string, std::string>> facts = {
       {"tessera", base::version()},
@@ -35,6 +37,12 @@ base::ExitCode run_version(Invocation& invocation) {
   }
   for (const auto& [name, value] : facts) fmt::print("{:<15} {}\n", name, value);
   return base::ExitCode::done;
+}
+
+}  // namespace
+
+base::ExitCode run_version(Invocation& invocation) {
+  return on_root(invocation, [&] { return print_version(invocation); });
 }
 
 }  // namespace tessera::tools

@@ -109,6 +109,21 @@ BOOST_FIXTURE_TEST_CASE(unwritable_run_folder, RunFixture) {
   expect_error(train("--run.dir " + shell_quoted(folder / "file/run")), 2, "run.dir");
 }
 
+BOOST_AUTO_TEST_CASE(every_command_gives_one_message_for_all_ranks) {
+  for (const std::string command :
+       {"train", "generate", "evaluate", "score", "data prepare", "check", "bench", "selftest", "version", "trian"}) {
+    const ProcessResult result = run_shell(tessera_on(2) + " " + command + " --bogus");
+    expect_error(result, 2, command == "trian" ? "'train'" : "bogus");
+    BOOST_TEST(result.errors.find("error: ") == result.errors.rfind("error: "), command << ": " << result.errors);
+    BOOST_TEST(result.errors.find("MPI_ABORT") == std::string::npos, command << ": " << result.errors);
+  }
+  for (const std::string command : {"generate", "evaluate", "score x"}) {
+    const ProcessResult result = run_shell(tessera_on(2) + " " + command + " --checkpoint absent");
+    expect_error(result, 2, "absent");
+    BOOST_TEST(result.errors.find("error: ") == result.errors.rfind("error: "), command << ": " << result.errors);
+  }
+}
+
 BOOST_FIXTURE_TEST_CASE(ranks_with_kernels_of_two_instruction_sets, RunFixture) {
   if (run_shell("TESSERA_ISA=v4 " + tessera() + " version").exit_code != 0) {
     std::cout << "SKIPPED: this CPU has one instruction set only\n";
