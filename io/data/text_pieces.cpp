@@ -1,33 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "data/text_pieces.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <iostream>
 
 #include "base/error.hpp"
+#include "text/utf8.hpp"
 
 namespace tessera::data {
 namespace {
 
-constexpr std::size_t kPieceBytes = std::size_t{16} << 20;
+/// Two characters are at most this long: what may complete a cut when more of the text is read.
+constexpr std::size_t kMostCutBytes = 8;
 
-/// Bytes that are certainly no whitespace: printable ASCII. Others may belong to Unicode whitespace.
-bool is_solid(char c) {
-  return c > ' ' && c < '\x7f';
+/// The pattern of BPE takes white space that a character follows as a run without its last one, and begins a new piece
+/// with that: `\s+(?!\S)`, then ` ?\p{L}+` and the like or `\s+`. So the last one begins a piece whatever stands in
+/// front of it, and the run before ends a piece at the end of a text just as well.
+bool is_cut(std::string_view text, std::size_t at) {
+  const text::CodePoint space = text::read_code_point(text, at);
+  if (space.num_bytes == 0 || !text::is_white_space(space.value) || at + space.num_bytes == text.size()) return false;
+  const text::CodePoint next = text::read_code_point(text, at + space.num_bytes);
+  return next.num_bytes > 0 && !text::is_white_space(next.value);
 }
 
 }  // namespace
 
-std::size_t last_cut(std::string_view text) {
-  for (std::size_t at = text.size(); at-- > 2;)
-    if (text[at - 1] == '\n' && is_solid(text[at]) && is_solid(text[at - 2])) return at;
+std::size_t last_cut(std::string_view text, std::size_t first) {
+  for (std::size_t at = text.size(); at > first && at > 1;)
+    if (is_cut(text, --at)) return at;
   return 0;
 }
 
-std::uint64_t for_each_piece(const std::string& path,
-                             const std::function<void(std::string_view, std::uint64_t)>& visit) {
+std::uint64_t for_each_piece(const std::string& path, const std::function<void(std::string_view, std::uint64_t)>& visit,
+                             std::size_t piece_bytes) {
   std::ifstream file;
   std::istream* stream = &std::cin;
   if (path != "-") {
@@ -40,13 +48,15 @@ std::uint64_t for_each_piece(const std::string& path,
   std::uint64_t offset = 0;
   for (bool more = true; more;) {
     const std::size_t kept = buffer.size();
-    buffer.resize(kept + kPieceBytes);
-    stream->read(buffer.data() + kept, static_cast<std::streamsize>(kPieceBytes));
+    buffer.resize(kept + piece_bytes);
+    stream->read(buffer.data() + kept, static_cast<std::streamsize>(piece_bytes));
     const auto count = static_cast<std::size_t>(stream->gcount());
     if (stream->bad()) base::fail_usage("'{}' cannot be read to its end: {}", path, std::strerror(errno));
     buffer.resize(kept + count);
-    more = count == kPieceBytes;
-    const std::size_t size = more ? last_cut(buffer) : buffer.size();
+    more = count == piece_bytes;
+    // What was kept has no cut in it: only where new bytes follow it may be one.
+    const std::size_t first = kept - std::min(kept, kMostCutBytes);
+    const std::size_t size = more ? last_cut(buffer, first) : buffer.size();
     if (size == 0) continue;
     visit(std::string_view(buffer).substr(0, size), offset);
     offset += size;

@@ -40,6 +40,12 @@ std::size_t well_formed_length(std::string_view text, std::size_t offset) {
   return at - offset;
 }
 
+bool is_white_space(char32_t value) {
+  if (value <= 0x20) return value == 0x20 || (value >= 0x9 && value <= 0xD);
+  return value == 0x85 || value == 0xA0 || value == 0x1680 || (value >= 0x2000 && value <= 0x200A) || value == 0x2028 ||
+         value == 0x2029 || value == 0x202F || value == 0x205F || value == 0x3000;
+}
+
 void append_utf8(char32_t value, std::string& out) {
   const auto put = [&](char32_t byte) { out += static_cast<char>(static_cast<unsigned char>(byte)); };
   if (value < 0x80) {

@@ -21,6 +21,9 @@ CodePoint read_code_point(std::string_view text, std::size_t offset);
 /// Bytes from `offset` up to the first byte that starts no well-formed sequence.
 std::size_t well_formed_length(std::string_view text, std::size_t offset);
 
+/// The Unicode property White_Space: what \s means in GPT-2's pattern.
+bool is_white_space(char32_t value);
+
 /// Appends a code point as UTF-8.
 void append_utf8(char32_t value, std::string& out);
 

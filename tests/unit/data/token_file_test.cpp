@@ -163,11 +163,74 @@ BOOST_AUTO_TEST_CASE(pieces_make_the_same_tokens_as_the_whole) {
   BOOST_TEST((ids == tokenizer->encode(text)));
 }
 
-BOOST_AUTO_TEST_CASE(a_cut_lies_behind_a_lone_line_break) {
-  BOOST_TEST(data::last_cut("ab\ncd") == 3U);
-  BOOST_TEST(data::last_cut("a\nb\ncd") == 4U);
-  for (const char* none : {"", "\n", "abc", "ab\n", "\nab", "ab\n\ncd", "ab \ncd", "ab\n cd", "a\n\u00e9"})
+BOOST_AUTO_TEST_CASE(a_cut_lies_in_front_of_the_last_white_space_before_a_character) {
+  const std::vector<std::pair<std::string, std::size_t>> cuts = {
+      {"ab\ncd", 2},    {"a\nb\ncd", 3},    {"ab\n\ncd", 3},
+      {"ab \ncd", 3},   {"ab\n cd", 3},     {"ab\r\ncd", 3},
+      {"a\u00e9 b", 3}, {"a\n\u00e9", 1},   {"\u3002\n\u3000\u6587", 4},
+      {"\xff\nb", 1},   {"ab\n\u6587\n", 2}};
+  for (const auto& [text, cut] : cuts) {
+    BOOST_TEST(data::last_cut(text) == cut, text);
+    BOOST_TEST(data::last_cut(text, cut) == cut, text);
+    BOOST_TEST(data::last_cut(text, cut + 1) == 0U, text);
+  }
+  for (const char* none : {"", "\n", "abc", "ab\n", "\nab", "a\n\xff", "a\n\xe6\x96", "a \u3000", "\u6587\u5b57"})
     BOOST_TEST(data::last_cut(none) == 0U, none);
+}
+
+/// `size` parts in a pseudo-random order.
+std::string mixed_text(std::uint64_t seed, std::size_t size) {
+  static const std::string parts[] = {"a",    "the",  "B",  "7",    "'s",     "'",      ".",      "\u00e9", "\u6587",
+                                      " ",    "\n",   "\r", "\r\n", "\t",     "\u3000", "\u00a0", "\xff",   "\xe6",
+                                      "\x96", "\x1c", " ",  "\n",   "\u2028", "\u180e", "\ufeff"};
+  std::string text;
+  for (std::uint64_t i = 0; i < size; ++i) {
+    seed = seed * 6364136223846793005u + 1442695040888963407u;
+    text += parts[(seed >> 33) % std::size(parts)];
+  }
+  return text;
+}
+
+BOOST_AUTO_TEST_CASE(no_token_reaches_across_a_cut) {
+  std::string sample;
+  for (std::uint64_t seed = 0; seed < 50; ++seed) sample += mixed_text(seed, 200);
+  const auto bpe = text::train_bpe({sample}, 600), bytes = text::bytes_tokenizer();
+  std::size_t num_cuts = 0;
+  for (std::uint64_t seed = 100; seed < 400; ++seed) {
+    const std::string text = mixed_text(seed, 40);
+    for (std::size_t read = 1; read <= text.size(); ++read) {  // as much as was read when the cut was chosen
+      const std::size_t cut = data::last_cut(text.substr(0, read));
+      if (cut == 0) continue;
+      ++num_cuts;
+      for (const text::Tokenizer* tokenizer : {bpe.get(), bytes.get()}) {
+        std::vector<text::TokenId> ids;
+        tokenizer->encode(std::string_view(text).substr(0, cut), ids);
+        tokenizer->encode(std::string_view(text).substr(cut), ids);
+        BOOST_REQUIRE_MESSAGE(ids == tokenizer->encode(text), "cut at " << cut << " of: " << text);
+      }
+    }
+  }
+  BOOST_TEST(num_cuts > 1000U);
+}
+
+BOOST_AUTO_TEST_CASE(texts_of_every_kind_are_read_in_pieces) {
+  const Folder folder;
+  for (const std::string line :
+       {"some words\r\n", "\u6587\u5b57\u3002\n", "\u3000\u3000\u6587\u5b57\u3002\n", "word "}) {
+    std::string text, joined;
+    while (text.size() < 100'000) text += line;
+    std::size_t longest = 0;
+    data::for_each_piece(
+        folder.write("text.txt", text),
+        [&](std::string_view piece, std::uint64_t offset) {
+          BOOST_TEST(offset == joined.size());
+          joined += piece;
+          longest = std::max(longest, piece.size());
+        },
+        1000);
+    BOOST_TEST((joined == text));
+    BOOST_TEST(longest < 1100U, line);
+  }
 }
 
 }  // namespace
