@@ -35,7 +35,7 @@ BOOST_AUTO_TEST_CASE(empty_text) {
 BOOST_AUTO_TEST_CASE(text_that_is_not_utf8) {
   const TestFolder folder;
   write_file(folder / "latin1.txt", "caf\xE9 au lait");
-  expect_error(prepare(folder, folder / "latin1.txt", "characters"), 2, "3");  // the byte offset
+  expect_error(prepare(folder, folder / "latin1.txt", "characters"), 2, "byte 3");
   BOOST_TEST(prepare(folder, folder / "latin1.txt", "bytes").exit_code == 0);
 }
 
