@@ -23,6 +23,9 @@ const std::vector<config::Flag> kFlags = {
     {"json", false, "print one JSON object"},
 };
 
+/// Below the gradient norm of the first steps, so that it clips.
+constexpr double kClipNorm = 0.5;
+
 struct Row {
   std::string layout;
   train::ParityResult result;
@@ -34,22 +37,47 @@ bool is_started_by_launcher() {
   return std::getenv("OMPI_COMM_WORLD_SIZE") || std::getenv("PMI_SIZE") || std::getenv("PMIX_RANK");
 }
 
+/// What all layouts train on, and how.
+struct Training {
+  const comm::Communicator& world;
+  train::TokenRange tokens;
+  double clip_norm;  // 0: off
+};
+
 /// Runs the layout of `data` ranks on the first ranks of the world and compares with `reference` (filled by the first
 /// call).
-Row run_layout(const comm::Communicator& world, int data, int threads, const train::TokenRange& tokens,
-               train::ParityRecord& reference, bool repeat) {
+Row run_layout(const Training& training, int data, int threads, train::ParityRecord& reference, bool repeat) {
+  const comm::Communicator& world = training.world;
   Row row;
-  row.layout = fmt::format("data {}, {} thread(s){}", data, threads, repeat ? ", again" : "");
+  row.layout = fmt::format("data {}, {} thread(s){}{}", data, threads, training.clip_norm > 0 ? ", clipped" : "",
+                           repeat ? ", again" : "");
   const comm::Communicator group = world.split(world.rank() < data ? 0 : -1);
   if (group.size() > 0) {
     tensor::Device device(threads);
-    const config::Config config = train::parity_config(257, 4);
-    const train::ParityRecord record = train::record_run(group, device, config, tokens);
+    const config::Config config = train::parity_config(257, 4, training.clip_norm);
+    const train::ParityRecord record = train::record_run(group, device, config, training.tokens);
     if (reference.names.empty()) reference = record;
     row.result = train::compare(record, reference);
   }
   world.barrier("end of a layout");
   return row;
+}
+
+/// Every layout that fits into the world against one process.
+void run_layouts(const Training& training, std::vector<Row>& rows) {
+  train::ParityRecord reference;
+  rows.push_back(run_layout(training, 1, 1, reference, false));
+  for (const int threads : {1, 2, 3}) {  // the same bits for any number of threads, and twice
+    rows.push_back(run_layout(training, 1, threads, reference, threads == 1));
+    rows.back().must_be_bit_equal = true;
+  }
+  for (int data = 2; data <= std::min(4, training.world.size()); data *= 2) {
+    rows.push_back(run_layout(training, data, 1, reference, false));
+    train::ParityRecord first;  // the same layout twice
+    run_layout(training, data, 1, first, false);
+    rows.push_back(run_layout(training, data, 1, first, true));
+    rows.back().must_be_bit_equal = true;
+  }
 }
 
 json::Json to_json(const std::vector<Row>& rows) {
@@ -61,6 +89,7 @@ json::Json to_json(const std::vector<Row>& rows) {
         .set("gradient_difference", row.result.gradient);
     entry.set("grad_norm_difference", row.result.grad_norm).set("weight_difference", row.result.weight);
     entry.set("initial_weights_equal", row.result.initial_equal).set("samples_equal", row.result.samples_equal);
+    entry.set("ranks_equal", row.result.ranks_equal);
     entry.set("bit_equal", row.result.bit_equal).set("verdict", row.passed() ? "pass" : "fail");
     list.push(std::move(entry));
   }
@@ -70,13 +99,13 @@ json::Json to_json(const std::vector<Row>& rows) {
 }
 
 void print_table(const std::vector<Row>& rows) {
-  fmt::print("{:<26} {:>10} {:>10} {:>10} {:>10} {:>6}  {}\n", "layout", "gradient", "grad norm", "loss", "weight",
+  fmt::print("{:<36} {:>10} {:>10} {:>10} {:>10} {:>6}  {}\n", "layout", "gradient", "grad norm", "loss", "weight",
              "bits", "verdict");
   for (const Row& row : rows)
-    fmt::print("{:<26} {:>10.1e} {:>10.1e} {:>10.1e} {:>10.1e} {:>6}  {}\n", row.layout, row.result.gradient,
+    fmt::print("{:<36} {:>10.1e} {:>10.1e} {:>10.1e} {:>10.1e} {:>6}  {}\n", row.layout, row.result.gradient,
                row.result.grad_norm, row.result.loss, row.result.weight, row.result.bit_equal ? "equal" : "-",
                row.passed() ? "pass" : "FAIL");
-  fmt::print("{:<26} {:>10.0e} {:>10.0e} {:>10.0e} {:>10.0e}\n", "bound", train::ParityBounds::gradient,
+  fmt::print("{:<36} {:>10.0e} {:>10.0e} {:>10.0e} {:>10.0e}\n", "bound", train::ParityBounds::gradient,
              train::ParityBounds::grad_norm, train::ParityBounds::loss, train::ParityBounds::weight);
 }
 
@@ -117,20 +146,8 @@ base::ExitCode run_selftest(Invocation& invocation) {
   });
   train::require_same_kernels(world, *make_device(world, 1));
   const train::TokenRange tokens{&*file, 0, file->num_tokens()};
-  train::ParityRecord reference;
   std::vector<Row> rows;
-  rows.push_back(run_layout(world, 1, 1, tokens, reference, false));
-  for (const int threads : {1, 2, 3}) {  // the same bits for any number of threads, and twice
-    rows.push_back(run_layout(world, 1, threads, tokens, reference, threads == 1));
-    rows.back().must_be_bit_equal = true;
-  }
-  for (int data = 2; data <= std::min(4, world.size()); data *= 2) {
-    rows.push_back(run_layout(world, data, 1, tokens, reference, false));
-    train::ParityRecord first;  // the same layout twice
-    run_layout(world, data, 1, tokens, first, false);
-    rows.push_back(run_layout(world, data, 1, tokens, first, true));
-    rows.back().must_be_bit_equal = true;
-  }
+  for (const double clip_norm : {0.0, kClipNorm}) run_layouts({world, tokens, clip_norm}, rows);
   bool passed = true;
   for (const Row& row : rows) passed = passed && row.passed();
   if (invocation.is_root()) {

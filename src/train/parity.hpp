@@ -22,6 +22,7 @@ struct ParityRecord {
   std::vector<double> losses, grad_norms;           ///< per step
   std::vector<std::uint64_t> samples;               ///< global sample indices of all steps, over all ranks, sorted
   double sum_of_lr = 0;
+  bool ranks_equal = false;  ///< the last weights have the same bits on every rank
 };
 
 /// Trains config.run.steps steps on `ranks`. Collective; every rank gets a full record.
@@ -31,8 +32,8 @@ ParityRecord record_run(const comm::Communicator& ranks, tensor::Device& device,
 /// Largest differences between a layout and one process, each with its bound.
 struct ParityResult {
   bool initial_equal = false, samples_equal = false;
-  double gradient =
-      0;  ///< largest relative L2 difference of a first-step gradient; key biases against an absolute floor
+  bool ranks_equal = false;  ///< within the layout, bit for bit: no rank but the first is compared otherwise
+  double gradient = 0;  ///< largest relative L2 difference of a first-step gradient; key biases by an absolute floor
   std::string gradient_name;
   double grad_norm = 0;  ///< largest relative difference
   double loss = 0;       ///< largest relative difference
@@ -50,7 +51,7 @@ struct ParityBounds {
 ParityResult compare(const ParityRecord& layout, const ParityRecord& one_process);
 
 /// The tiny model that layouts are compared on: Adam's epsilon 1e-5 and lr 1e-3, so that rounding of gradients that are
-/// zero mathematically is not blown up. `batch` sequences a step.
-config::Config parity_config(std::int64_t vocab, std::int64_t batch);
+/// zero mathematically is not blown up. `batch` sequences a step; clipping by `clip_norm`, 0: off.
+config::Config parity_config(std::int64_t vocab, std::int64_t batch, double clip_norm);
 
 }  // namespace tessera::train

@@ -18,10 +18,12 @@ std::size_t count_of(const std::string& text, const std::string& part) {
 BOOST_AUTO_TEST_CASE(one_two_and_four_data_ranks_equal_one_process) {
   const ProcessResult result = run_shell(tessera_on(4) + " selftest --json");
   BOOST_TEST(result.exit_code == 0, result.output << result.errors);
-  BOOST_TEST(count_of(result.output, "\"verdict\":\"pass\"") == 8U, result.output);  // 4 with one rank, 2 x 2 with more
-  BOOST_TEST(count_of(result.output, "\"samples_equal\":true") == 8U);
-  BOOST_TEST(count_of(result.output, "\"initial_weights_equal\":true") == 8U);
-  BOOST_TEST(count_of(result.output, "\"bit_equal\":true") >= 6U, result.output);  // all but data 2 and 4 against one
+  // 4 with one rank, 2 x 2 with more; all without clipping and with it.
+  BOOST_TEST(count_of(result.output, "\"verdict\":\"pass\"") == 16U, result.output);
+  BOOST_TEST(count_of(result.output, "clipped") == 8U, result.output);
+  for (const std::string what : {"samples_equal", "initial_weights_equal", "ranks_equal"})
+    BOOST_TEST(count_of(result.output, "\"" + what + "\":true") == 16U, what);
+  BOOST_TEST(count_of(result.output, "\"bit_equal\":true") >= 12U, result.output);  // all but data 2 and 4 against one
 }
 
 BOOST_AUTO_TEST_CASE(selftest_starts_its_own_ranks) {
