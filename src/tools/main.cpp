@@ -87,10 +87,15 @@ int main(int argc, char** argv) {
       return static_cast<int>(error.code());
     }
   }
-  tessera::comm::Environment environment(argc, argv);
-  tessera::comm::Communicator world = tessera::comm::Communicator::world(kDefaultTimeoutSeconds);
-  tessera::tools::Invocation invocation{{argv + 2, argv + argc}, world};
-  const int code = run(*command, invocation);
-  std::fflush(nullptr);
-  return code;
+  try {
+    tessera::comm::Environment environment(argc, argv);
+    tessera::comm::Communicator world = tessera::comm::Communicator::world(kDefaultTimeoutSeconds);
+    tessera::tools::Invocation invocation{{argv + 2, argv + argc}, world};
+    const int code = run(*command, invocation);
+    std::fflush(nullptr);
+    return code;
+  } catch (const std::exception& error) {  // before there were ranks that could agree
+    fmt::print(stderr, "error: MPI cannot start: {}\n", error.what());
+    return static_cast<int>(ExitCode::failed);
+  }
 }
