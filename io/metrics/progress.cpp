@@ -30,6 +30,10 @@ Progress::Progress(bool silent) : silent_(silent), terminal_(writes_to_terminal(
   color_ = terminal_ && !(no_color && *no_color);
 }
 
+Progress::~Progress() {
+  if (open_) std::fputc('\n', stdout);  // fmt::print would throw where standard output is closed or full
+}
+
 void Progress::step(const ProgressStep& step) {
   if (silent_) return;
   const std::string loss = fmt::format(fmt::runtime(color_ ? "\x1b[1m{:.4f}\x1b[0m" : "{:.4f}"), step.loss);

@@ -21,7 +21,7 @@ class Progress {
  public:
   /// `silent`: writes nothing (--quiet, or a rank that is not the first).
   explicit Progress(bool silent);
-  ~Progress() { finish(); }
+  ~Progress();  ///< ends an open line, too, if standard output takes it
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
