@@ -26,17 +26,18 @@ std::int64_t step_of(const std::string& line, const std::string& path) {
 
 void MetricsFile::resume_at(std::int64_t step) {
   std::string kept;
-  bool dropped = false;
+  bool changed = false;
   std::ifstream old(path_);
   for (std::string line; std::getline(old, line);) {
     const std::int64_t line_step = step_of(line, path_);
     if (line_step >= 0 && line_step <= step)
       kept += line + "\n";
     else
-      dropped = true;
+      changed = true;
+    changed = changed || old.eof();  // without a line break at its end the next record would join this one
   }
   old.close();
-  if (dropped) {
+  if (changed) {
     const std::string temporary = path_ + ".tmp";
     std::ofstream file(temporary, std::ios::binary);
     file << kept;

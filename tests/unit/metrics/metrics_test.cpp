@@ -53,6 +53,15 @@ BOOST_AUTO_TEST_CASE(resuming_drops_what_will_be_computed_again_and_what_was_cut
              line(1).dump() + "\n" + line(2).dump() + "\n{\"step\":2,\"valid_loss\":3}\n" + line(3).dump() + "\n");
 }
 
+BOOST_AUTO_TEST_CASE(a_last_line_without_its_end_gets_one) {
+  const Path file;
+  std::ofstream(file.path) << line(1).dump();
+  metrics::MetricsFile metrics(file.path);
+  metrics.resume_at(1);
+  metrics.append(line(2));
+  BOOST_TEST(file.text() == line(1).dump() + "\n" + line(2).dump() + "\n");
+}
+
 BOOST_AUTO_TEST_CASE(a_file_that_cannot_be_written_is_named) {
   metrics::MetricsFile metrics("/absent/metrics.jsonl");
   BOOST_CHECK_EXCEPTION(metrics.resume_at(0), base::UsageError, [](const base::UsageError& error) {
