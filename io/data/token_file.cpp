@@ -69,6 +69,8 @@ TokenFile TokenFile::open(const std::string& path) {
     base::fail_usage("token file '{}' is cut short: {} bytes, its header needs {}; copy it again, or {}", path, size,
                      end, kRemedy);
   result.tokenizer_text_ = file.read_text("/tokenizer");
+  if (documents.shape.size() != 1 || documents.type != hdf5::Type::u64)
+    base::fail_usage("token file '{}' is foreign: /documents must be one row of u64; {}", path, kRemedy);
   result.documents_.resize(documents.shape[0]);
   file.read("/documents", result.documents_.data(), result.documents_.size() * sizeof(std::uint64_t));
 

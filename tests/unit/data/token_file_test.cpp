@@ -100,16 +100,17 @@ BOOST_AUTO_TEST_CASE(damaged_files_are_errors_and_never_crashes) {
   BOOST_TEST(data::is_token_file(path));
 }
 
-void write_by_hand(const std::string& path, hdf5::Type type, std::int64_t version, std::int64_t vocab) {
+void write_by_hand(const std::string& path, hdf5::Type type, std::int64_t version, std::int64_t vocab,
+                   const std::vector<std::uint64_t>& documents = {1}) {
   hdf5::File file = hdf5::File::create(path);
   file.create_dataset("/tokens", type, {2});
   const std::uint32_t wide[2] = {1, 70000};
   const std::uint16_t narrow[2] = {1, 300};
   if (type == hdf5::Type::u32) file.write("/tokens", wide, sizeof wide);
   if (type == hdf5::Type::u16) file.write("/tokens", narrow, sizeof narrow);
-  file.create_dataset("/documents", hdf5::Type::u64, {1});
+  file.create_dataset("/documents", hdf5::Type::u64, documents);
   const std::uint64_t start = 0;
-  file.write("/documents", &start, sizeof start);
+  if (documents.size() <= 1) file.write("/documents", &start, sizeof start);
   file.write_text("/tokenizer", text::bytes_tokenizer()->serialize());
   file.set_attribute("/", "format", data::token_file_format);
   file.set_attribute("/", "version", version);
@@ -132,6 +133,10 @@ BOOST_AUTO_TEST_CASE(newer_versions_wide_ids_and_ids_outside_the_vocabulary) {
   });
   write_by_hand(folder / "floats.h5", hdf5::Type::f32, 1, 257);
   expect_words(message_of([&] { TokenFile::open(folder / "floats.h5"); }), {"u16 or u32"});
+  write_by_hand(folder / "scalar.h5", hdf5::Type::u16, 1, 500, {});
+  expect_words(message_of([&] { TokenFile::open(folder / "scalar.h5"); }), {"row of u64"});
+  write_by_hand(folder / "table.h5", hdf5::Type::u16, 1, 500, {1, 2});
+  expect_words(message_of([&] { TokenFile::open(folder / "table.h5"); }), {"row of u64"});
 }
 
 /// Lines of words with every kind of break between them.
