@@ -202,9 +202,6 @@ void GradientSync::finish() {
   state_->ready_from = std::numeric_limits<std::int64_t>::max();
 }
 
-std::int64_t GradientSync::buffer_bytes() const {
-  return static_cast<std::int64_t>(state_->arena.size_bytes());
-}
 double GradientSync::wait_seconds() const {
   return state_->wait_seconds;
 }

@@ -32,9 +32,8 @@ class GradientSync {
   /// Starts what is left and waits: afterwards the buffer holds the sum on every rank. Ready for the next step.
   void finish();
 
-  std::int64_t buffer_bytes() const;  ///< memory it allocated
-  double wait_seconds() const;        ///< time spent in finish() since construction: communication that was not hidden
-  double busy_seconds() const;        ///< time from each step's first bucket to its end, since construction
+  double wait_seconds() const;  ///< time spent in finish() since construction: communication that was not hidden
+  double busy_seconds() const;  ///< time from each step's first bucket to its end, since construction
 
  private:
   struct State;

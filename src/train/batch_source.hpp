@@ -35,7 +35,6 @@ class BatchSource {
   /// Global sample indices of that micro-batch (the same the batch carries).
   std::vector<std::uint64_t> sample_indices(std::int64_t step, std::int64_t micro) const;
   const BatchCut& cut() const { return cut_; }
-  const data::Sampler& sampler() const { return sampler_; }
 
  private:
   TokenRange range_;
