@@ -57,8 +57,8 @@ std::optional<std::string> find_newest(const std::string& dir, std::vector<std::
 /// A checkpoint path as users give it: a file, a folder `checkpoints`, or a run folder. Throws base::UsageError.
 std::string resolve_path(const std::string& path);
 
-/// Reads the state; throws base::UsageError naming file and remedy if it is no checkpoint, damaged or of a newer
-/// format.
+/// Reads the state; throws base::UsageError naming file and remedy if it is no checkpoint, cut short, of a newer format
+/// or has a damaged first block, and base::Error with HDF5's reason if it cannot be read behind that.
 RunState read_state(const std::string& path);
 
 /// Reads tiles (whole tensors or parts). Throws base::UsageError listing EVERY tensor that is missing or of another

@@ -50,7 +50,7 @@ struct OptimConfig {
   std::string on_nonfinite = "stop";  // stop | skip
   std::int64_t max_skips = 10;
   std::int64_t batch = 0;        // sequences, global
-  std::int64_t micro_batch = 0;  // sequences; 0 = auto: batch / data ranks
+  std::int64_t micro_batch = 0;  // sequences; 0 = auto: by train::resolve
 };
 
 struct ParallelConfig {

@@ -62,7 +62,7 @@ class File {
   std::string read_text(const std::string& path) const;
 
   void flush();
-  void close();  ///< throws if HDF5 reports an error; the destructor only logs
+  void close();  ///< throws if HDF5 reports an error, which the destructor passes over
 
  private:
   File(std::int64_t id, std::string path) : id_(id), path_(std::move(path)) {}

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Messages between ranks. mpi.h stays in this room. MPI moves bytes; sums are made by our own kernels in rank order.
-// After start-up nothing blocks inside MPI: every operation is posted non-blocking and awaited in one polling function
-// (Communicator::wait), which yields the core, looks at the deadline and at requests to stop. Every return code is
-// checked.
+// No message blocks inside MPI: each is posted non-blocking and awaited in one polling function (Communicator::wait),
+// which yields the core, looks at the deadline and calls the poll hook. Only start and end of MPI and making and
+// freeing a communicator are MPI's own collectives. Every return code is checked.
 #pragma once
 
 #include <cstddef>
@@ -76,7 +76,7 @@ class Communicator {
   Request ireceive(std::span<T> data, int from, int tag) const {
     return ireceive_bytes(std::as_writable_bytes(data), from, tag);
   }
-  /// The one polling function. `what` names the operation in errors and in the heartbeat.
+  /// The one polling function. `what` names the operation in errors.
   void wait(Request& request, const char* what) const;
   /// Progress without blocking: true if `request` is complete.
   bool test(Request& request) const;

@@ -19,7 +19,8 @@ namespace tessera::train {
 void require_same_kernels(const comm::Communicator& ranks, const tensor::Device& device);
 
 /// All that one rank needs to take training steps: weights, activations, optimizer and its share of the data.
-/// Construction allocates everything; no step allocates.
+/// Construction allocates every tensor; the first step adds scratch memory of kernels, others only lists of a few
+/// words.
 class Replica {
  public:
   /// `config` must be resolved (vocab, micro_batch > 0) and valid for ranks.size(). Collective over `ranks`, which must

@@ -11,7 +11,7 @@
 
 namespace tessera::train {
 
-/// The folder of a run: config.cfg, metrics.jsonl, checkpoints/, log/.
+/// The folder of a run: config.cfg, metrics.jsonl, checkpoints/.
 class RunFolder {
  public:
   /// Creates the folder and writes the configuration under a temporary name, so that a folder that cannot be written is

@@ -39,7 +39,7 @@ std::vector<double> row_log_sum_exp(const Tensor& scores) {
 
 }  // namespace
 
-// Which of minGPT's values is which of ours: README.md beside this file.
+// minGPT's names of weights: support/gpt2_weights.hpp; of intermediate values: the calls below.
 BOOST_AUTO_TEST_CASE(activations_equal_mingpt) {
   const std::string folder = shared_data("weights-gpt-nano-sort");
   if (folder.empty()) return;

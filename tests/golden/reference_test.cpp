@@ -102,7 +102,7 @@ BOOST_DATA_TEST_CASE(reference_gradients_equal_finite_differences, golden_cases,
   }
 }
 
-// Which of minGPT's values is which of ours: README.md beside this file.
+// minGPT's names of weights: support/gpt2_weights.hpp; of intermediate values: the calls below.
 BOOST_AUTO_TEST_CASE(reference_equals_trained_mingpt) {
   const std::string folder = shared_data("weights-gpt-nano-sort");
   if (folder.empty()) return;
