@@ -2,9 +2,9 @@
 #include <fmt/core.h>
 
 #include "base/error.hpp"
+#include "base/posix_file.hpp"
 #include "checkpoint/checkpoint.hpp"
 #include "checkpoint/layout.hpp"
-#include "checkpoint/posix_file.hpp"
 #include "checkpoint/user_block.hpp"
 #include "hdf5/hdf5.hpp"
 
@@ -56,7 +56,7 @@ void read_tiles(const std::string& path, const std::vector<TensorTile>& tiles) {
     base::fail_usage(
         "checkpoint '{}' does not fit this model:{}\nUse the [model] settings it was made with, or another run.dir",
         path, problems);
-  const PosixFile bytes = PosixFile::open_read(path);
+  const base::PosixFile bytes = base::PosixFile::open_read(path);
   for (std::size_t i = 0; i < tiles.size(); ++i)
     for_each_run(tiles[i].tile, [&](const Run& run) {
       bytes.read_at(offsets[i] + static_cast<std::uint64_t>(run.global_element) * sizeof(float),

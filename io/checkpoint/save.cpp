@@ -4,10 +4,10 @@
 #include <map>
 
 #include "base/error.hpp"
+#include "base/posix_file.hpp"
 #include "checkpoint/checkpoint.hpp"
 #include "checkpoint/files.hpp"
 #include "checkpoint/layout.hpp"
-#include "checkpoint/posix_file.hpp"
 #include "checkpoint/user_block.hpp"
 #include "comm/together.hpp"
 #include "hdf5/hdf5.hpp"
@@ -78,7 +78,7 @@ void write_tiles(const std::string& path, const std::vector<TensorTile>& tiles, 
   std::map<std::string, std::uint64_t> offsets;
   const json::Json list = json::parse(offsets_text, "offsets of datasets");
   for (const auto& [name, offset] : list.as_object()) offsets[name] = static_cast<std::uint64_t>(offset.as_int());
-  PosixFile file = PosixFile::open_write(path);
+  base::PosixFile file = base::PosixFile::open_write(path);
   for (const TensorTile& tensor : tiles) {
     const std::uint64_t start = offsets.at(dataset_path(tensor));
     for_each_run(tensor.tile, [&](const Run& run) {
@@ -111,12 +111,10 @@ void remove_old(const std::string& newest, std::int64_t keep) {
 }
 
 void publish(const std::string& temporary, const std::string& path, const RunState& state, std::int64_t keep) {
-  const std::uint64_t size = PosixFile::open_read(temporary).size_bytes();
+  const std::uint64_t size = base::PosixFile::open_read(temporary).size_bytes();
   write_user_block(temporary,
                    {static_cast<std::uint64_t>(format_version), size, static_cast<std::uint64_t>(state.step)});
-  PosixFile::open_write(temporary).sync();
-  fs::rename(temporary, path);
-  sync_folder(fs::path(path).parent_path().string());
+  base::publish_file(temporary, path);
   if (keep > 0) remove_old(path, keep);
 }
 

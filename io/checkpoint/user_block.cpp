@@ -7,8 +7,8 @@
 #include <xxhash.h>
 
 #include "base/error.hpp"
+#include "base/posix_file.hpp"
 #include "checkpoint/checkpoint.hpp"
-#include "checkpoint/posix_file.hpp"
 
 namespace tessera::checkpoint {
 namespace {
@@ -24,12 +24,12 @@ void write_user_block(const std::string& path, const UserBlock& block) {
   Words words{0, block.version, block.file_bytes, block.step, 0};
   std::memcpy(words.data(), kMagic, sizeof kMagic);
   words[4] = XXH3_64bits(words.data(), kHashedBytes);
-  PosixFile::open_write(path).write_at(0, words.data(), sizeof words);
+  base::PosixFile::open_write(path).write_at(0, words.data(), sizeof words);
 }
 
 UserBlock read_user_block(const std::string& path) {
   if (!std::filesystem::exists(path)) base::fail_usage("checkpoint '{}' does not exist", path);
-  const PosixFile file = PosixFile::open_read(path);
+  const base::PosixFile file = base::PosixFile::open_read(path);
   const std::uint64_t size = file.size_bytes();
   Words words{};
   if (size >= sizeof words) file.read_at(0, words.data(), sizeof words);

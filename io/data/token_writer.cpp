@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/error.hpp"
+#include "base/posix_file.hpp"
 #include "data/token_file.hpp"
 #include "hdf5/hdf5.hpp"
 
@@ -24,43 +25,14 @@ std::string folder_of(const std::string& path) {
   return folder.empty() ? "." : folder;
 }
 
-[[noreturn]] void fail_to_write(const std::string& path, int error) {
-  base::fail_usage("output '{}' cannot be written: {}. Check the folder, its permissions and free space", path,
-                   std::strerror(error));
-}
-
-/// A descriptor that is closed by the destructor.
-class Descriptor {
- public:
-  Descriptor(const std::string& path, int flags) : fd_(::open(path.c_str(), flags | O_CLOEXEC)) {
-    if (fd_ < 0) fail_to_write(path, errno);
-  }
-  ~Descriptor() { ::close(fd_); }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
-
-void write_all(const Descriptor& file, const std::string& path, const void* data, std::size_t size,
-               std::uint64_t offset) {
-  const auto* from = static_cast<const char*>(data);
-  while (size > 0) {
-    const ssize_t written = ::pwrite(file.get(), from, size, static_cast<off_t>(offset));
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) fail_to_write(path, errno);
-    from += written;
-    size -= static_cast<std::size_t>(written);
-    offset += static_cast<std::uint64_t>(written);
-  }
+[[noreturn]] void fail_to_write(const std::string& path, const std::string& reason) {
+  base::fail_usage("output '{}' cannot be written: {}. Check the folder, its permissions and free space", path, reason);
 }
 
 /// Copies ids to the place HDF5 gave them and returns the bytes of text they decode to.
 template <class Element>
-std::uint64_t fill_tokens(const Descriptor& file, const std::string& path, TokenSpool& spool, std::int64_t first,
-                          std::int64_t last, bool add_end, const text::Tokenizer& tokenizer, std::uint64_t offset) {
+std::uint64_t fill_tokens(base::PosixFile& file, TokenSpool& spool, std::int64_t first, std::int64_t last, bool add_end,
+                          const text::Tokenizer& tokenizer, std::uint64_t offset) {
   std::uint64_t text_bytes = 0;
   std::vector<text::TokenId> ids;
   std::vector<Element> elements;
@@ -69,7 +41,7 @@ std::uint64_t fill_tokens(const Descriptor& file, const std::string& path, Token
     text_bytes += tokenizer.decode(ids).size();
     if (add_end && at + kChunk >= last) ids.push_back(tokenizer.end_token());
     elements.assign(ids.begin(), ids.end());
-    write_all(file, path, elements.data(), elements.size() * sizeof(Element), offset);
+    file.write_at(offset, elements.data(), elements.size() * sizeof(Element));
     offset += elements.size() * sizeof(Element);
   }
   return text_bytes;
@@ -84,15 +56,15 @@ TokenSpool::TokenSpool(const std::string& output) : output_(output) {
   // File systems without nameless files: a name that is gone at once.
   std::string name = output + ".XXXXXX";
   const int named = ::mkstemp(name.data());
-  if (named < 0) fail_to_write(output, errno);
+  if (named < 0) fail_to_write(output, std::strerror(errno));
   ::unlink(name.c_str());
   file_.reset(::fdopen(named, "w+b"));
-  if (!file_) fail_to_write(output, errno);
+  if (!file_) fail_to_write(output, std::strerror(errno));
 }
 
 void TokenSpool::append(const std::vector<text::TokenId>& ids) {
   if (std::fwrite(ids.data(), sizeof(text::TokenId), ids.size(), file_.get()) != ids.size())
-    fail_to_write(output_, errno);
+    fail_to_write(output_, std::strerror(errno));
   size_ += static_cast<std::int64_t>(ids.size());
 }
 
@@ -102,7 +74,7 @@ void TokenSpool::read(std::int64_t first, std::int64_t count, std::vector<text::
       ::fseeko(file_.get(), static_cast<off_t>(first * static_cast<std::int64_t>(sizeof(text::TokenId))), SEEK_SET) !=
           0 ||
       std::fread(ids.data(), sizeof(text::TokenId), ids.size(), file_.get()) != ids.size())
-    fail_to_write(output_, errno);
+    fail_to_write(output_, std::strerror(errno));
 }
 
 void write_token_file(const std::string& path, TokenSpool& spool, std::int64_t first, std::int64_t last,
@@ -132,19 +104,17 @@ void write_token_file(const std::string& path, TokenSpool& spool, std::int64_t f
     file.set_attribute("/", "fingerprint", tokenizer.fingerprint());
     file.set_attribute("/", "vocab", tokenizer.vocab_size());
     file.flush();
-    const Descriptor raw(temporary, O_RDWR);
+    base::PosixFile raw = base::PosixFile::open_write(temporary);
     const std::uint64_t text_bytes =
-        narrow ? fill_tokens<std::uint16_t>(raw, path, spool, first, last, add_end, tokenizer, tokens.file_offset)
-               : fill_tokens<std::uint32_t>(raw, path, spool, first, last, add_end, tokenizer, tokens.file_offset);
+        narrow ? fill_tokens<std::uint16_t>(raw, spool, first, last, add_end, tokenizer, tokens.file_offset)
+               : fill_tokens<std::uint32_t>(raw, spool, first, last, add_end, tokenizer, tokens.file_offset);
     file.set_attribute("/", "text_bytes", static_cast<std::int64_t>(text_bytes));
     file.close();
-    if (::fsync(raw.get()) != 0) fail_to_write(path, errno);
-    fs::rename(temporary, path);
-    const Descriptor folder(folder_of(path), O_RDONLY);
-    ::fsync(folder.get());
-  } catch (const fs::filesystem_error& error) {
+    base::publish_file(temporary, path);
+  } catch (const base::Error& error) {
     fs::remove(temporary, ignored);
-    fail_to_write(path, error.code().value());
+    if (error.code() == base::ExitCode::usage) throw;
+    fail_to_write(path, error.what());
   } catch (...) {
     fs::remove(temporary, ignored);
     throw;

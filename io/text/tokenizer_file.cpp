@@ -2,12 +2,10 @@
 // Tokenizers as files: our own format, and which of the known foreign ones a path holds.
 #include <cerrno>
 #include <cstring>
-#include <fcntl.h>
 #include <filesystem>
 #include <fstream>
-#include <system_error>
-#include <unistd.h>
 
+#include "base/posix_file.hpp"
 #include "text/bpe.hpp"
 #include "text/tokenizer_parts.hpp"
 
@@ -84,11 +82,6 @@ std::unique_ptr<Tokenizer> load_file(const std::string& path) {
   });
 }
 
-[[noreturn]] void fail_to_write(const std::string& path, int error) {
-  base::fail_usage("{}: cannot write the tokenizer: {}; is the folder there, writable, and not full?", path,
-                   std::strerror(error));
-}
-
 }  // namespace
 
 json::Json tokenizer_header(const char* kind) {
@@ -124,23 +117,11 @@ std::unique_ptr<Tokenizer> load_tokenizer(const std::string& path) {
 }
 
 void save_tokenizer(const Tokenizer& tokenizer, const std::string& path) {
-  const std::string content = tokenizer.serialize() + "\n";
-  const std::string temporary = path + ".tmp." + std::to_string(::getpid());
-  const int file = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  if (file < 0) fail_to_write(path, errno);
-  int error = 0;
-  for (std::size_t done = 0; done < content.size() && error == 0;) {
-    const ::ssize_t count = ::write(file, content.data() + done, content.size() - done);
-    if (count > 0) done += static_cast<std::size_t>(count);
-    if (count < 0 && errno != EINTR) error = errno;
-  }
-  // On the disk before it has its name: a crash leaves the old file or the new one, never half of one.
-  if (error == 0 && ::fsync(file) != 0) error = errno;
-  if (::close(file) != 0 && error == 0) error = errno;
-  if (error == 0 && std::rename(temporary.c_str(), path.c_str()) != 0) error = errno;
-  if (error != 0) {
-    std::remove(temporary.c_str());
-    fail_to_write(path, error);
+  try {
+    base::replace_file(path, tokenizer.serialize() + "\n");
+  } catch (const base::Error& error) {
+    base::fail_usage("{}: cannot write the tokenizer: {}; is the folder there, writable, and not full?", path,
+                     error.what());
   }
 }
 

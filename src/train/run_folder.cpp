@@ -9,6 +9,7 @@
 #include <map>
 
 #include "base/error.hpp"
+#include "base/posix_file.hpp"
 #include "comm/together.hpp"
 #include "config/parse.hpp"
 #include "config/print.hpp"
@@ -79,9 +80,7 @@ RunFolder::~RunFolder() {
 
 void RunFolder::publish_config() const {
   comm::together(*ranks_, "configuration of the run folder", [&] {
-    std::error_code error;
-    if (ranks_->rank() == 0) fs::rename(new_config(), dir_ + "/config.cfg", error);
-    if (error) base::fail_usage("'{}/config.cfg' cannot be written: {}", dir_, error.message());
+    if (ranks_->rank() == 0) base::publish_file(new_config(), dir_ + "/config.cfg");
   });
 }
 

@@ -2,9 +2,12 @@
 #include <bit>
 #include <boost/test/unit_test.hpp>
 #include <cmath>
+#include <filesystem>
+#include <unistd.h>
 
 #include "base/error.hpp"
 #include "base/philox.hpp"
+#include "base/posix_file.hpp"
 #include "base/units.hpp"
 
 namespace tessera::testing {
@@ -103,6 +106,25 @@ BOOST_AUTO_TEST_CASE(numbers_are_written_for_people) {
   BOOST_TEST(format_seconds(3720) == "1h02m");
   BOOST_TEST(format_seconds(200) == "3m20s");
   BOOST_TEST(format_seconds(12) == "12s");
+}
+
+BOOST_AUTO_TEST_CASE(a_file_is_replaced_as_a_whole_or_not_at_all) {
+  namespace fs = std::filesystem;
+  const fs::path folder = fs::temp_directory_path() / ("tessera_base_" + std::to_string(::getpid()));
+  fs::create_directories(folder / "in_the_way");
+  const std::string path = (folder / "file").string();
+  for (const std::string content : {"first, and long", "second"}) {
+    base::replace_file(path, content);
+    std::string read(content.size(), '\0');
+    const base::PosixFile file = base::PosixFile::open_read(path);
+    BOOST_TEST(file.size_bytes() == content.size());
+    file.read_at(0, read.data(), read.size());
+    BOOST_TEST(read == content);
+  }
+  BOOST_CHECK_THROW(base::replace_file((folder / "in_the_way").string(), "x"), base::Error);
+  BOOST_CHECK_THROW(base::replace_file((folder / "absent/file").string(), "x"), base::Error);
+  BOOST_TEST(std::distance(fs::directory_iterator(folder), fs::directory_iterator()) == 2);  // nothing temporary
+  fs::remove_all(folder);
 }
 
 }  // namespace

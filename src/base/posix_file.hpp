@@ -4,14 +4,16 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
-namespace tessera::checkpoint {
+namespace tessera::base {
 
 /// A file descriptor that is closed by the destructor. Every failure throws base::Error with path, operation and cause.
 class PosixFile {
  public:
   static PosixFile open_read(const std::string& path);
   static PosixFile open_write(const std::string& path);  ///< existing file, without truncating it
+  static PosixFile create(const std::string& path);      ///< new, or emptied
   PosixFile(PosixFile&& other) noexcept;
   PosixFile& operator=(PosixFile&&) = delete;
   ~PosixFile();
@@ -31,4 +33,11 @@ class PosixFile {
 /// fsync of a folder: makes a rename in it survive a power cut.
 void sync_folder(const std::string& path);
 
-}  // namespace tessera::checkpoint
+/// Gives a file that is complete its name: fsync, rename, fsync of the folder. A crash at any instant leaves the old
+/// file of that name or the new one, never half of one. Throws base::Error.
+void publish_file(const std::string& temporary, const std::string& path);
+
+/// Writes a whole file in that way, under a temporary name that is gone if it fails. Throws base::Error.
+void replace_file(const std::string& path, std::string_view content);
+
+}  // namespace tessera::base
