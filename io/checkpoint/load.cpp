@@ -1,23 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <fmt/core.h>
+#include <fmt/format.h>
 
 #include "base/error.hpp"
 #include "base/posix_file.hpp"
 #include "checkpoint/checkpoint.hpp"
+#include "checkpoint/files.hpp"
 #include "checkpoint/layout.hpp"
 #include "checkpoint/user_block.hpp"
 #include "hdf5/hdf5.hpp"
 
 namespace tessera::checkpoint {
-namespace {
-
-std::string shape_text(const std::vector<std::uint64_t>& shape) {
-  std::string text = "[";
-  for (std::size_t dim = 0; dim < shape.size(); ++dim) text += fmt::format("{}{}", dim ? ", " : "", shape[dim]);
-  return text + "]";
-}
-
-}  // namespace
 
 RunState read_state(const std::string& path) {
   read_user_block(path);
@@ -41,15 +33,16 @@ void read_tiles(const std::string& path, const std::vector<TensorTile>& tiles) {
   std::string problems;
   std::vector<std::uint64_t> offsets;
   for (const TensorTile& tensor : tiles) {
-    const std::string name = "/" + tensor.group + "/" + tensor.tile.name;
+    const std::string name = dataset_path(tensor);
     if (!file.exists(name)) {
       problems += fmt::format("\n  {} is missing", name);
       continue;
     }
     const hdf5::DatasetInfo info = file.info(name);
+    const std::string shape = fmt::format("[{}]", fmt::join(info.shape, ", "));
     const std::string wanted = tensor.tile.global_shape.str();
-    if (info.type != hdf5::Type::f32 || !info.contiguous || shape_text(info.shape) != wanted)
-      problems += fmt::format("\n  {} has shape {}, this model needs {}", name, shape_text(info.shape), wanted);
+    if (info.type != hdf5::Type::f32 || !info.contiguous || shape != wanted)
+      problems += fmt::format("\n  {} has shape {}, this model needs {}", name, shape, wanted);
     offsets.push_back(info.file_offset);
   }
   if (!problems.empty())

@@ -19,10 +19,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-std::string dataset_path(const TensorTile& tensor) {
-  return "/" + tensor.group + "/" + tensor.tile.name;
-}
-
 /// The datasets this rank has tiles of, as JSON: [["/model/x", [2, 3]], ...].
 std::string describe(const std::vector<TensorTile>& tiles) {
   json::Json list{json::Array{}};

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "base/error.hpp"
+#include "data/split.hpp"
 #include "data/text_pieces.hpp"
 #include "data/token_file.hpp"
 #include "data/token_writer.hpp"
@@ -145,7 +146,7 @@ PrepareReport prepare(const PrepareOptions& options) {
   report.vocab = tokenizer->vocab_size();
   report.tokenizer_kind = tokenizer->kind();
 
-  const auto split = static_cast<std::int64_t>(static_cast<double>(spool.size()) * (1.0 - options.valid_fraction));
+  const std::int64_t split = held_out_start(spool.size(), options.valid_fraction);
   if (split < 1)
     base::fail_usage("--valid-fraction = {} leaves nothing of {} tokens to train on", options.valid_fraction,
                      spool.size());

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/text_input.hpp"
 
-#include <cmath>
 #include <fstream>
 #include <iostream>
 #include <iterator>
 
 #include "base/error.hpp"
 #include "data/prepare.hpp"
+#include "data/split.hpp"
 #include "tools/temporary_folder.hpp"
 
 namespace tessera::tools {
@@ -52,8 +52,7 @@ EvaluationText held_out_text(const config::DataConfig& config, const text::Token
   if (config.valid_fraction <= 0)
     base::fail_usage("the run of '{}' held nothing out: give a text or token file with --data", checkpoint);
   auto file = open_token_file(config.train, tokenizer);
-  const auto split =
-      static_cast<std::int64_t>(std::floor(static_cast<double>(file->num_tokens()) * (1.0 - config.valid_fraction)));
+  const std::int64_t split = data::held_out_start(file->num_tokens(), config.valid_fraction);
   return {std::move(file), "the held-out part of '" + config.train + "'", split, -1};
 }
 

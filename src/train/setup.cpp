@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/setup.hpp"
 
-#include <cmath>
 #include <fmt/core.h>
 
 #include "base/error.hpp"
+#include "data/split.hpp"
 
 namespace tessera::train {
 
@@ -18,8 +18,7 @@ RunData::RunData(const config::DataConfig& config) : train_file(data::TokenFile:
           config.valid, config.train, config.train);
     valid = {&*valid_file, 0, valid_file->num_tokens()};
   } else if (config.valid_fraction > 0) {
-    const auto split = static_cast<std::int64_t>(
-        std::floor(static_cast<double>(train_file.num_tokens()) * (1.0 - config.valid_fraction)));
+    const std::int64_t split = data::held_out_start(train_file.num_tokens(), config.valid_fraction);
     train.last = split;
     valid = {&train_file, split, train_file.num_tokens()};
   }
