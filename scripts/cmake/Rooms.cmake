@@ -1,18 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 # A room is a folder, a CMake target tessera_<room>, and a namespace tessera::<room>.
 
-add_library(tessera_flags INTERFACE)
-target_compile_options(tessera_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion
-                                               -Wnon-virtual-dtor -Werror
-                                               -Wno-restrict)  # false alarms in std::string: GCC bug 105329
-# Bits must not depend on which multiply-adds the compiler fuses, except in the kernels, which choose for themselves.
-target_compile_options(tessera_flags INTERFACE -ffp-contract=off)
+# What every file is compiled with, kernels included.
+add_library(tessera_common_flags INTERFACE)
+target_compile_options(tessera_common_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion
+                                                      -Wnon-virtual-dtor -Werror
+                                                      -Wno-restrict)  # false alarms in std::string: GCC bug 105329
 if(TESSERA_SANITIZE)
-  target_compile_options(tessera_flags INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=all
-                                                 -fno-omit-frame-pointer)
-  target_link_options(tessera_flags INTERFACE -fsanitize=address,undefined)
+  target_compile_options(tessera_common_flags INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=all
+                                                        -fno-omit-frame-pointer)
+  target_link_options(tessera_common_flags INTERFACE -fsanitize=address,undefined)
 endif()
-target_link_libraries(tessera_flags INTERFACE fmt::fmt Threads::Threads)
+target_link_libraries(tessera_common_flags INTERFACE fmt::fmt Threads::Threads)
+
+# Bits must not depend on which multiply-adds the compiler fuses. Kernels want them fused and do not link this: of two
+# -ffp-contract options the last one wins, and a target cannot put its own behind those it inherits.
+add_library(tessera_flags INTERFACE)
+target_compile_options(tessera_flags INTERFACE -ffp-contract=off)
+target_link_libraries(tessera_flags INTERFACE tessera_common_flags)
 
 # tessera_room(NAME FLOOR n IN folder [EXECUTABLE binary] USES room... [LIBRARIES target...])
 # Builds every .cpp of folder/NAME. A room's own CMakeLists.txt, if any, adds what is special to it.

@@ -27,11 +27,10 @@ bool shapes_model(const std::string& key) {
 
 /// Keys that say where and how fast a run goes, not what it computes.
 bool is_incidental(const std::string& key) {
-  static constexpr const char* keys[] = {"run.dir",          "run.stop_after",      "run.device",
-                                         "run.threads",     "run.recompute",      "run.log_interval",    "run.eval_interval",
-                                         "data.tokenizer",   "parallel.data",       "parallel.timeout",
-                                         "parallel.bucket",  "checkpoint.interval", "checkpoint.keep",
-                                         "optim.micro_batch"};
+  static constexpr const char* keys[] = {
+      "run.dir",          "run.stop_after",      "run.device",      "run.threads",      "run.recompute",
+      "run.log_interval", "run.eval_interval",   "data.tokenizer",  "parallel.data",    "parallel.timeout",
+      "parallel.bucket",  "checkpoint.interval", "checkpoint.keep", "optim.micro_batch"};
   for (const char* incidental : keys)
     if (key == incidental) return true;
   return false;

@@ -94,6 +94,14 @@ void backward_tile(const AttentionBackwardArgs<T>& args, std::int64_t batch, std
       w.row, w.dquery + first_query * w.row, w.row);
 }
 
+template <class T>
+TESSERA_INLINE float dot(const T* a, const T* b, std::int64_t size) {
+  float sum = 0.0f;
+#pragma omp simd reduction(+ : sum)
+  for (std::int64_t i = 0; i < size; ++i) sum += load(a[i]) * load(b[i]);
+  return sum;
+}
+
 /// Packs what belongs to the queries of one head.
 template <class T>
 TESSERA_INLINE void pack_queries(const AttentionBackwardArgs<T>& args, std::int64_t batch, std::int64_t head,
@@ -106,11 +114,7 @@ TESSERA_INLINE void pack_queries(const AttentionBackwardArgs<T>& args, std::int6
   pack(dout, args.dout.row_stride, x.queries, x.head_dim, 1.0f, w.dout, w.row);
   fill(w.dquery, attention_padded(x.queries) * w.row, 0.0f);
   for (std::int64_t i = 0; i < x.queries; ++i) {
-    float delta = 0.0f;
-#pragma omp simd reduction(+ : delta)
-    for (std::int64_t d = 0; d < x.head_dim; ++d)
-      delta += load(dout[i * args.dout.row_stride + d]) * load(out[i * args.out.row_stride + d]);
-    w.delta[i] = delta;
+    w.delta[i] = dot(dout + i * args.dout.row_stride, out + i * args.out.row_stride, x.head_dim);
     w.lse[i] = args.lse[(batch * x.heads + head) * x.queries + i];
   }
 }

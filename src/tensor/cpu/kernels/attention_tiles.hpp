@@ -117,15 +117,64 @@ TESSERA_INLINE void pack(const T* from, std::int64_t from_row, std::int64_t rows
   }
 }
 
+typedef std::int32_t LaneNumbers __attribute__((vector_size(4 * TESSERA_LANES)));
+
+/// rows[i][j] <-> rows[j][i]: each stage exchanges the off-diagonal halves of blocks of 2 `step` rows and columns.
+TESSERA_INLINE void transpose_square(Lanes (&rows)[TESSERA_LANES]) {
+#pragma GCC unroll 4
+  for (int step = 1; step < TESSERA_LANES; step *= 2) {
+    LaneNumbers upper, lower;
+#pragma GCC unroll 16
+    for (int lane = 0; lane < TESSERA_LANES; ++lane) {
+      upper[lane] = lane & step ? TESSERA_LANES + lane - step : lane;
+      lower[lane] = lane & step ? TESSERA_LANES + lane : lane + step;
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < TESSERA_LANES; ++i) {
+      if (i & step) continue;
+      const Lanes above = rows[i], below = rows[i + step];
+      rows[i] = __builtin_shuffle(above, below, upper);
+      rows[i + step] = __builtin_shuffle(above, below, lower);
+    }
+  }
+}
+
+typedef float UnalignedLanes __attribute__((vector_size(4 * TESSERA_LANES), aligned(4), may_alias));
+typedef std::uint16_t UnalignedHalves __attribute__((vector_size(2 * TESSERA_LANES), aligned(2), may_alias));
+typedef std::uint32_t LaneBits __attribute__((vector_size(4 * TESSERA_LANES)));
+
+/// A whole vector from any address.
+TESSERA_INLINE Lanes load_lanes(const float* from) {
+  return *reinterpret_cast<const UnalignedLanes*>(from);
+}
+
+TESSERA_INLINE Lanes load_lanes(const Bf16* from) {
+  const LaneBits bits = __builtin_convertvector(*reinterpret_cast<const UnalignedHalves*>(from), LaneBits);
+  return reinterpret_cast<Lanes>(bits << 16);
+}
+
 /// to [columns, rows rounded up to kTileColumns] = transpose of from, zero beyond.
 template <class T>
 TESSERA_INLINE void pack_transposed(const T* from, std::int64_t from_row, std::int64_t rows, std::int64_t columns,
                                     float* to, std::int64_t to_row) {
   const std::int64_t all = round_up(rows, kTileColumns);
-  for (std::int64_t i = 0; i < rows; ++i)
-    for (std::int64_t j = 0; j < columns; ++j) to[j * to_row + i] = load(from[i * from_row + j]);
-  for (std::int64_t j = 0; j < columns; ++j)
-    for (std::int64_t i = rows; i < all; ++i) to[j * to_row + i] = 0.0f;
+  for (std::int64_t i = 0; i < all; i += TESSERA_LANES)
+    for (std::int64_t j = 0; j < columns; j += TESSERA_LANES) {
+      const std::int64_t width = least(TESSERA_LANES, columns - j);
+      Lanes lanes[TESSERA_LANES];
+#pragma GCC unroll 16
+      for (int k = 0; k < TESSERA_LANES; ++k) {
+        lanes[k] = Lanes{};
+        if (i + k >= rows) continue;
+        const T* row = from + (i + k) * from_row + j;
+        if (width == TESSERA_LANES)
+          lanes[k] = load_lanes(row);
+        else
+          for (std::int64_t l = 0; l < width; ++l) lanes[k][l] = load(row[l]);
+      }
+      transpose_square(lanes);
+      for (std::int64_t l = 0; l < width; ++l) *reinterpret_cast<Lanes*>(to + (j + l) * to_row + i) = lanes[l];
+    }
 }
 
 TESSERA_INLINE void fill(float* to, std::int64_t size, float value) {
