@@ -242,11 +242,12 @@ void Block::backward_input(tensor::Device& device, const MicroBatch& batch, cons
                              norm1_.bias_gradient);
 }
 
-void Block::backward_weight(tensor::Device& device, const BlockActivations& a, const BlockGradients& g) const {
-  down_.backward_weight(device, g.down_out, a.activated);
-  up_.backward_weight(device, g.up_out, a.norm2);
-  projection_.backward_weight(device, g.projection_out, a.attention);
-  qkv_.backward_weight(device, g.qkv, a.norm1);
+void Block::backward_weight(tensor::Device& device, const BlockActivations& a, const BlockGradients& g,
+                            tensor::Accumulate accumulate) const {
+  down_.backward_weight(device, g.down_out, a.activated, accumulate);
+  up_.backward_weight(device, g.up_out, a.norm2, accumulate);
+  projection_.backward_weight(device, g.projection_out, a.attention, accumulate);
+  qkv_.backward_weight(device, g.qkv, a.norm1, accumulate);
 }
 
 }  // namespace tessera::model

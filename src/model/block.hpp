@@ -80,8 +80,9 @@ class Block {
   /// backward_weight needs.
   void backward_input(tensor::Device& device, const MicroBatch& batch, const DropoutSource& dropout, tensor::View x,
                       const BlockActivations& a, const BlockGradients& g, tensor::View dx) const;
-  /// Adds the gradients of the four matrices and their biases.
-  void backward_weight(tensor::Device& device, const BlockActivations& a, const BlockGradients& g) const;
+  /// Gradients of the four matrices, = or +=, and of their biases, +=.
+  void backward_weight(tensor::Device& device, const BlockActivations& a, const BlockGradients& g,
+                       tensor::Accumulate accumulate) const;
 
  private:
   tensor::AttentionShape attention_shape(const MicroBatch& batch) const;

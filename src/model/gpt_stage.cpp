@@ -26,6 +26,12 @@ GptStage::GptStage(tensor::Device& device, const config::ModelConfig& config, co
     blocks_.emplace_back(config, parameters, layer);
     first_element_.push_back(parameters.get("blocks." + std::to_string(layer) + ".attention_norm.gain").offset);
   }
+  const auto is_product = [&](const Parameter& p) {
+    return p.weight.shape().num_dims() > 1 && p.spec.name != "position_embedding" &&
+           (config.tied_head || p.spec.name != "token_embedding");
+  };
+  for (const Parameter& p : parameters.all())
+    if (!p.gradient.empty() && !is_product(p)) sums_.push_back(p.gradient);
   arena_ = tensor::Arena(activation_bytes(config, dtype_, room));
   carve(arena_);
 }
@@ -88,12 +94,15 @@ double GptStage::forward(const MicroBatch& batch, const DropoutSource& dropout, 
   return tensor::sum(*device_, losses);
 }
 
-void GptStage::backward(const MicroBatch& batch, const DropoutSource& dropout, const GradientReady& ready) {
+void GptStage::backward(const MicroBatch& batch, const DropoutSource& dropout, tensor::Accumulate accumulate,
+                        const GradientReady& ready) {
+  if (accumulate == tensor::Accumulate::no)
+    for (const View& sum : sums_) tensor::fill_zero(*device_, sum);
   const std::int64_t R = batch.rows();
   const BlockGradients g = gradients_.first_rows(R);
   const View dlogits = logits_.rows(0, R), dx = residual_gradient_.rows(0, R);
   head_.backward_input(*device_, dlogits, g.branch);
-  head_.backward_weight(*device_, dlogits, norm_.rows(0, R));
+  head_.backward_weight(*device_, dlogits, norm_.rows(0, R), accumulate);
   tensor::fill_zero(*device_, dx);
   tensor::layernorm_backward(*device_, g.branch, layer_output(config_.layers - 1).rows(0, R), final_norm_.gain,
                              mean_.rows(0, R), rstd_.rows(0, R), dx, final_norm_.gain_gradient,
@@ -104,7 +113,7 @@ void GptStage::backward(const MicroBatch& batch, const DropoutSource& dropout, c
     const View x = layer_output(layer - 1).rows(0, R);
     block.recompute(*device_, batch, dropout, x, a, branch_.rows(0, R), room_.recompute);
     block.backward_input(*device_, batch, dropout, x, a, g, dx);
-    block.backward_weight(*device_, a, g);
+    block.backward_weight(*device_, a, g, accumulate);
     ready(first_element_[static_cast<std::size_t>(layer)]);
   }
   tensor::embedding_backward(*device_, dx, batch.tokens, embedding_dropout(batch, dropout), token_gradient_,

@@ -30,8 +30,10 @@ class GptStage {
   /// Sum of the losses (nats) of all targets that are not ignored. With `gradient_scale` > 0 the gradient of
   /// gradient_scale * sum is left for backward; 0: evaluation.
   double forward(const MicroBatch& batch, const DropoutSource& dropout, float gradient_scale);
-  /// Adds the gradients of the last forward to the parameters' gradients (+=).
-  void backward(const MicroBatch& batch, const DropoutSource& dropout, const GradientReady& ready);
+  /// Gradients of the last forward into the parameters' gradients, = or +=. Replacing them saves the passes over memory
+  /// that set them to zero and read them again.
+  void backward(const MicroBatch& batch, const DropoutSource& dropout, tensor::Accumulate accumulate,
+                const GradientReady& ready);
 
   /// Loss of each row of the last forward, [R] (0 where ignored).
   tensor::View losses() const { return losses_; }
@@ -66,6 +68,7 @@ class GptStage {
   Linear head_;
   tensor::View token_table_, position_table_, token_gradient_, position_gradient_;
   std::vector<std::int64_t> first_element_;  // of each block in the flat buffers
+  std::vector<tensor::View> sums_;           // gradients that are sums whatever `accumulate`: all but those of products
 
   tensor::Arena arena_;
   std::vector<BlockActivations> layers_;  // one a layer in training, otherwise one

@@ -19,9 +19,9 @@ struct Linear {
   void backward_input(tensor::Device& device, tensor::View dy, tensor::View dx) const {
     tensor::linear_input_gradient(device, dy, weight, dx);
   }
-  /// weight_gradient += dyᵀ x, bias_gradient += column sums of dy
-  void backward_weight(tensor::Device& device, tensor::View dy, tensor::View x) const {
-    tensor::linear_weight_gradient(device, dy, x, weight_gradient, bias_gradient);
+  /// weight_gradient = or += dyᵀ x, bias_gradient += column sums of dy
+  void backward_weight(tensor::Device& device, tensor::View dy, tensor::View x, tensor::Accumulate accumulate) const {
+    tensor::linear_weight_gradient(device, dy, x, weight_gradient, bias_gradient, accumulate);
   }
 };
 

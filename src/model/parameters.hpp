@@ -46,7 +46,6 @@ class Parameters {
 
   base::DType dtype() const { return dtype_; }
   std::span<float> flat_gradients() { return gradients_.span<float>(); }
-  tensor::View gradients() const { return gradients_; }
 
   /// Bytes of weights (masters, and in bf16 the rounded ones) and of gradients.
   static std::size_t weight_bytes(const config::ModelConfig& config, base::DType dtype);

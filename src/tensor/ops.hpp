@@ -23,8 +23,11 @@ namespace tessera::tensor {
 void linear_forward(Device& device, View x, View w, View bias, View y);
 /// dx [R, I] T = dy [R, O] T · w [O, I] T.
 void linear_input_gradient(Device& device, View dy, View w, View dx);
-/// dw [O, I] f32 += dyᵀ · x, both T;  dbias [O] f32 += column sums of dy (dbias may be empty).
-void linear_weight_gradient(Device& device, View dy, View x, View dw, View dbias);
+/// Whether a gradient is added to what is there or replaces it.
+enum class Accumulate : bool { no, yes };
+
+/// dw [O, I] f32 = or += dyᵀ · x, both T;  dbias [O] f32 += column sums of dy (dbias may be empty).
+void linear_weight_gradient(Device& device, View dy, View x, View dw, View dbias, Accumulate accumulate);
 
 // ---- dropout --------------------------------------------------------------------------------------------------------
 

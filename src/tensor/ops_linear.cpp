@@ -43,7 +43,7 @@ void linear_input_gradient(Device& device, View dy, View w, View dx) {
   device.matmul().multiply(product);
 }
 
-void linear_weight_gradient(Device& device, View dy, View x, View dw, View dbias) {
+void linear_weight_gradient(Device& device, View dy, View x, View dw, View dbias, Accumulate accumulate) {
   constexpr const char* operation = "linear_weight_gradient";
   const std::int64_t R = dy.extent(0), O = dy.extent(1), I = x.extent(1);
   require_shape(operation, "dy", dy, {R, O}, dy.dtype());
@@ -54,7 +54,7 @@ void linear_weight_gradient(Device& device, View dy, View x, View dw, View dbias
     cpu::Product product{O, I, R, dy.dtype(), transposed(dy), plain(x)};
     product.c = dw.data();
     product.c_type = dw.dtype();
-    product.accumulate = true;
+    product.accumulate = accumulate == Accumulate::yes;
     device.matmul().multiply(product);
   }
   if (dbias.empty()) return;

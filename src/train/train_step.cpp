@@ -50,13 +50,13 @@ StepReport train_step(Replica& replica, std::int64_t step, std::int64_t& updates
   const auto num_targets = static_cast<double>(config.optim.batch * config.model.context);
   const std::int64_t num_micro = replica.batches().cut().num_micro_batches();
 
-  tensor::fill_zero(device, replica.parameters().gradients());
   double loss = 0;
   for (std::int64_t micro = 0; micro < num_micro; ++micro) {
     const model::MicroBatch batch = replica.batches().load(step - 1, micro);
     loss += replica.stage().forward(batch, dropout, static_cast<float>(1.0 / num_targets));
     const bool last = micro + 1 == num_micro;
-    replica.stage().backward(batch, dropout, [&](std::int64_t first) {
+    const auto accumulate = micro == 0 ? tensor::Accumulate::no : tensor::Accumulate::yes;
+    replica.stage().backward(batch, dropout, accumulate, [&](std::int64_t first) {
       if (last) replica.sync().ready(first);
     });
   }

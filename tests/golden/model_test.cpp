@@ -65,13 +65,12 @@ config::ModelConfig config_of(const GoldenFile& golden) {
 }
 
 /// Mean loss of the whole batch; with `gradients` theirs too, from 0.
-double mean_loss(GoldenFile& golden, LoadedModel& model, model::GptStage& stage, bool gradients) {
+double mean_loss(GoldenFile& golden, model::GptStage& stage, bool gradients) {
   const model::MicroBatch batch = rows_of_batch(golden.tokens, golden.targets, 0, golden.batch, golden.length);
   const auto num_targets = static_cast<double>(golden.num_targets());
   const double sum = stage.forward(batch, {}, gradients ? static_cast<float>(1 / num_targets) : 0.0f);
   if (gradients) {
-    tensor::fill_zero(model.device, model.parameters.gradients());
-    stage.backward(batch, {}, [](std::int64_t) {});
+    stage.backward(batch, {}, tensor::Accumulate::no, [](std::int64_t) {});
   }
   return sum / num_targets;
 }
@@ -98,10 +97,10 @@ BOOST_DATA_TEST_CASE(logits_loss_and_gradients_equal_pytorch, golden_cases, name
   GoldenFile golden = golden_case(name);
   LoadedModel model(config_of(golden), golden.weights, true);
   model::GptStage stage = model.stage(golden.batch, golden.length);
-  const double loss = mean_loss(golden, model, stage, false);
+  const double loss = mean_loss(golden, stage, false);
   BOOST_TEST(std::abs(loss - golden.loss) <= kLoss, loss << " instead of " << golden.loss);
   expect_close(stage.logits().span<float>(), golden.logits.values, kLogits, 0, "logits");
-  const double loss_in_training = mean_loss(golden, model, stage, true);
+  const double loss_in_training = mean_loss(golden, stage, true);
   BOOST_TEST(std::abs(loss_in_training - golden.loss) <= kLoss, loss_in_training << " instead of " << golden.loss);
   expect_gradients(golden, model.parameters);
 }
@@ -116,7 +115,8 @@ BOOST_DATA_TEST_CASE(gradients_of_micro_batches_add_up, golden_cases, name) {
   for (std::int64_t sequence = 0; sequence < golden.batch; ++sequence) {
     const model::MicroBatch batch = rows_of_batch(golden.tokens, golden.targets, sequence, 1, golden.length);
     loss += stage.forward(batch, {}, static_cast<float>(1 / num_targets)) / num_targets;
-    stage.backward(batch, {}, [](std::int64_t) {});
+    const auto accumulate = sequence == 0 ? tensor::Accumulate::no : tensor::Accumulate::yes;
+    stage.backward(batch, {}, accumulate, [](std::int64_t) {});
   }
   BOOST_TEST(std::abs(loss - golden.loss) <= kLoss, loss << " instead of " << golden.loss);
   expect_gradients(golden, model.parameters);
@@ -142,7 +142,7 @@ BOOST_DATA_TEST_CASE(adamw_updates_equal_pytorch, golden_cases, name) {
 
   std::vector<double> losses, norms;
   for (std::size_t step = 0; step < expected.loss.size(); ++step) {
-    losses.push_back(mean_loss(golden, model, stage, true));
+    losses.push_back(mean_loss(golden, stage, true));
     norms.push_back(optim::gradient_norm(model.device, tiles));
     const double factor = optim::clip(model.device, config, tiles, norms.back());
     optimizer.step(model.device, static_cast<std::int64_t>(step) + 1, expected.lr, factor);

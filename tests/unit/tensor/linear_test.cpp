@@ -29,8 +29,10 @@ BOOST_AUTO_TEST_CASE(forward_and_both_gradients_equal_double_loops) {
       tensor::linear_forward(device, input.view(), weight.view(), bias.view(), y.view());
       tensor::linear_forward(device, input.view(), weight.view(), {}, y_plain.view());
       tensor::linear_input_gradient(device, dy.view(), weight.view(), dx.view());
-      tensor::linear_weight_gradient(device, dy.view(), input.view(), dw.view(), dbias.view());
-      return std::vector{y.values, y_plain.values, dx.values, dw.values, dbias.values};
+      tensor::linear_weight_gradient(device, dy.view(), input.view(), dw.view(), dbias.view(), tensor::Accumulate::yes);
+      Buffer replaced = dw_before;
+      tensor::linear_weight_gradient(device, dy.view(), input.view(), replaced.view(), {}, tensor::Accumulate::no);
+      return std::vector{y.values, y_plain.values, dx.values, dw.values, dbias.values, replaced.values};
     });
     const auto rows = static_cast<std::size_t>(x.rows);
     expect_near(outputs[0], reference::linear(input.doubles(), weight.doubles(), bias.doubles(), rows), tolerance(x.in),
@@ -40,6 +42,9 @@ BOOST_AUTO_TEST_CASE(forward_and_both_gradients_equal_double_loops) {
     Values dw = dw_before.doubles(), dbias = dbias_before.doubles();
     const Values dx = reference::linear_backward(dy.doubles(), input.doubles(), weight.doubles(), rows, dw, &dbias);
     expect_near(outputs[2], dx, tolerance(x.out), what + " dx");
+    Values replaced(dw.size(), 0.0);
+    reference::linear_backward(dy.doubles(), input.doubles(), weight.doubles(), rows, replaced, nullptr);
+    expect_near(outputs[5], replaced, tolerance(x.rows), what + " dw replaced");
     expect_near(outputs[3], dw, tolerance(x.rows), what + " dw");
     expect_near(outputs[4], dbias, tolerance(x.rows), what + " dbias");
   }
