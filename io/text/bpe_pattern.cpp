@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/error.hpp"
+#include "text/ascii_pieces.hpp"
 #include "text/utf8.hpp"
 
 namespace tessera::text {
@@ -66,51 +67,58 @@ BpePattern::BpePattern() : compiled_(std::make_unique<Compiled>()) {
 }
 BpePattern::~BpePattern() = default;
 
-struct PieceWalk::State {
-  const pcre2_code* code = nullptr;
-  std::string_view text;
-  std::size_t at = 0;       // bytes walked
-  std::size_t run_end = 0;  // end of the well-formed run around `at`
-  std::size_t run_begin = 0;
-  Handle<pcre2_match_data> match;
-  Handle<pcre2_match_context> context;
-  Handle<pcre2_jit_stack> jit_stack;
+struct PieceWalk::Matcher {
+  Handle<pcre2_match_data> match = own(pcre2_match_data_create(1, nullptr));
+  Handle<pcre2_match_context> context = own(pcre2_match_context_create(nullptr));
+  Handle<pcre2_jit_stack> jit_stack = own(pcre2_jit_stack_create(32 * 1024, 16 * 1024 * 1024, nullptr));
+
+  Matcher() {
+    pcre2_jit_stack_assign(context.get(), nullptr, jit_stack.get());
+    // The default limits are for patterns that explode; this one is linear, and a run may be as long as the text.
+    pcre2_set_match_limit(context.get(), std::numeric_limits<std::uint32_t>::max());
+    pcre2_set_depth_limit(context.get(), std::numeric_limits<std::uint32_t>::max());
+  }
 };
 
-PieceWalk::PieceWalk(const BpePattern& pattern, std::string_view text) : state_(std::make_unique<State>()) {
-  State& s = *state_;
-  s.code = pattern.compiled_->code.get();
-  s.text = text;
-  s.match = own(pcre2_match_data_create(1, nullptr));
-  s.context = own(pcre2_match_context_create(nullptr));
-  s.jit_stack = own(pcre2_jit_stack_create(32 * 1024, 16 * 1024 * 1024, nullptr));
-  pcre2_jit_stack_assign(s.context.get(), nullptr, s.jit_stack.get());
-  // The default limits are for patterns that explode; this one is linear, and a run may be as long as the text.
-  pcre2_set_match_limit(s.context.get(), std::numeric_limits<std::uint32_t>::max());
-  pcre2_set_depth_limit(s.context.get(), std::numeric_limits<std::uint32_t>::max());
-}
+PieceWalk::PieceWalk(const BpePattern& pattern) : pattern_(pattern) {}
 PieceWalk::~PieceWalk() = default;
 
+void PieceWalk::start(std::string_view text) {
+  text_ = text;
+  at_ = run_begin_ = run_end_ = 0;
+}
+
+std::string_view PieceWalk::take(std::size_t size) {
+  const std::string_view piece = text_.substr(at_, size);
+  at_ += size;
+  return piece;
+}
+
 bool PieceWalk::next(std::string_view& piece) {
-  State& s = *state_;
-  if (s.at == s.text.size()) return false;
-  if (s.at == s.run_end) {
-    s.run_begin = s.at;
-    s.run_end = s.at + well_formed_length(s.text, s.at);
-    if (s.run_end == s.at) {  // no sequence starts here: one byte by itself
-      piece = s.text.substr(s.at, 1);
-      s.run_end = ++s.at;
+  if (at_ == text_.size()) return false;
+  const std::size_t size = ascii_piece(text_, at_);
+  if (size == 0) return next_by_pattern(piece);
+  piece = take(size);
+  return true;
+}
+
+bool PieceWalk::next_by_pattern(std::string_view& piece) {
+  if (at_ == text_.size()) return false;
+  if (at_ >= run_end_) {
+    run_begin_ = at_;
+    run_end_ = at_ + well_formed_length(text_, at_);
+    if (run_end_ == at_) {  // no sequence starts here: one byte by itself
+      piece = take(1);
       return true;
     }
   }
+  if (!matcher_) matcher_ = std::make_unique<Matcher>();
   // The run is known to be UTF-8: checking it again for each piece would make the walk quadratic.
-  const auto* run = reinterpret_cast<PCRE2_SPTR>(s.text.data() + s.run_begin);
-  const int count = pcre2_match(s.code, run, s.run_end - s.run_begin, s.at - s.run_begin, PCRE2_NO_UTF_CHECK,
-                                s.match.get(), s.context.get());
-  if (count < 0) base::fail("PCRE2 cannot split the text at byte {}: {}", s.at, message_of(count));
-  const std::size_t end = s.run_begin + pcre2_get_ovector_pointer(s.match.get())[1];
-  piece = s.text.substr(s.at, end - s.at);
-  s.at = end;
+  const auto* run = reinterpret_cast<PCRE2_SPTR>(text_.data() + run_begin_);
+  const int count = pcre2_match(pattern_.compiled_->code.get(), run, run_end_ - run_begin_, at_ - run_begin_,
+                                PCRE2_NO_UTF_CHECK, matcher_->match.get(), matcher_->context.get());
+  if (count < 0) base::fail("PCRE2 cannot split the text at byte {}: {}", at_, message_of(count));
+  piece = take(run_begin_ + pcre2_get_ovector_pointer(matcher_->match.get())[1] - at_);
   return true;
 }
 

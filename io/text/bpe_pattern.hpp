@@ -24,20 +24,31 @@ class BpePattern {
   std::unique_ptr<Compiled> compiled_;
 };
 
-/// One walk over the pieces of a text, which is not copied: pattern and text must outlive the walk and its pieces.
+/// Walks over the pieces of texts, which are not copied: pattern and text must outlive the walk and its pieces. A walk
+/// belongs to one thread; starting again is cheaper than a new walk.
 class PieceWalk {
  public:
-  PieceWalk(const BpePattern& pattern, std::string_view text);
+  explicit PieceWalk(const BpePattern& pattern);
+  PieceWalk(const BpePattern& pattern, std::string_view text) : PieceWalk(pattern) { start(text); }
   ~PieceWalk();
   PieceWalk(const PieceWalk&) = delete;
   PieceWalk& operator=(const PieceWalk&) = delete;
 
+  void start(std::string_view text);
   /// Sets `piece` to the next piece, never empty; false at the end of the text.
   bool next(std::string_view& piece);
+  /// The same by PCRE2 alone, for comparison.
+  bool next_by_pattern(std::string_view& piece);
 
  private:
-  struct State;
-  std::unique_ptr<State> state_;
+  struct Matcher;
+  std::string_view take(std::size_t size);
+
+  const BpePattern& pattern_;
+  std::string_view text_;
+  std::size_t at_ = 0;                       // bytes walked
+  std::size_t run_begin_ = 0, run_end_ = 0;  // the well-formed run that PCRE2 saw last
+  std::unique_ptr<Matcher> matcher_;         // made for the first piece that needs PCRE2
 };
 
 }  // namespace tessera::text

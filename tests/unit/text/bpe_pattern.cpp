@@ -69,6 +69,51 @@ BOOST_AUTO_TEST_CASE(pieces_make_the_text) {
   }
 }
 
+/// Whether both ways to the next piece agree all the way.
+bool same_as_the_pattern(std::string_view sample) {
+  text::PieceWalk fast(pattern(), sample), defined(pattern(), sample);
+  std::string_view piece, expected;
+  while (defined.next_by_pattern(expected)) {
+    if (!fast.next(piece) || piece.data() != expected.data() || piece.size() != expected.size()) return false;
+  }
+  return !fast.next(piece);
+}
+
+BOOST_AUTO_TEST_CASE(ascii_by_table_is_the_pattern) {
+  // Every text of up to five of these: each class of ASCII, parts of contractions, characters beyond, broken bytes.
+  const std::vector<std::string> parts = {"a",  "s", "l", "r",        "e",        "'",   " ",
+                                          "\n", "7", "!", "\xC3\xA9", "\xC2\xA0", "\xFF"};
+  std::vector<std::string> texts = {""};
+  for (int length = 1; length <= 5; ++length) {
+    std::vector<std::string> longer;
+    for (const std::string& sample : texts)
+      for (const std::string& part : parts) longer.push_back(sample + part);
+    texts = std::move(longer);
+    for (const std::string& sample : texts) BOOST_REQUIRE_MESSAGE(same_as_the_pattern(sample), sample);
+  }
+  // Every pair of ASCII bytes between others, and every contraction in all spellings.
+  for (int first = 0; first < 128; ++first) {
+    for (int second = 0; second < 128; ++second) {
+      for (const char* before : {"", " ", "'", "a"}) {
+        const std::string pair{static_cast<char>(first), static_cast<char>(second)};
+        for (const char* behind : {"", " b", "'", "1", "\xC3\xA9"})
+          BOOST_REQUIRE_MESSAGE(same_as_the_pattern(before + pair + behind), before + pair + behind);
+      }
+    }
+  }
+  for (std::uint64_t i = 0; i < 5000; ++i) BOOST_REQUIRE(same_as_the_pattern(random_text(i)));
+}
+
+BOOST_AUTO_TEST_CASE(a_walk_starts_again) {
+  text::PieceWalk walk(pattern(), "caf\xC3\xA9 noir");
+  std::string_view piece;
+  BOOST_TEST(walk.next(piece));
+  walk.start("\xC3\xA9t\xC3\xA9 1");
+  BOOST_TEST((walk.next(piece) && piece == "\xC3\xA9t\xC3\xA9"));
+  BOOST_TEST((walk.next(piece) && piece == " 1"));
+  BOOST_TEST(!walk.next(piece));
+}
+
 BOOST_AUTO_TEST_CASE(long_runs_are_one_piece) {
   const std::size_t length = 1'000'000;
   for (const char c : {'a', '7', '!', ' ', '\n'}) check(std::string(length, c), {std::string(length, c)});
