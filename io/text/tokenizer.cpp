@@ -7,6 +7,24 @@
 
 namespace tessera::text {
 
+namespace {
+
+/// For tokenizers that have nothing to remember.
+class PlainEncoder final : public Encoder {
+ public:
+  explicit PlainEncoder(const Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
+  void encode(std::string_view text, std::vector<TokenId>& out) override { tokenizer_.encode(text, out); }
+
+ private:
+  const Tokenizer& tokenizer_;
+};
+
+}  // namespace
+
+std::unique_ptr<Encoder> Tokenizer::encoder() const {
+  return std::make_unique<PlainEncoder>(*this);
+}
+
 std::vector<TokenId> Tokenizer::encode(std::string_view text) const {
   std::vector<TokenId> out;
   encode(text, out);

@@ -11,6 +11,14 @@ namespace tessera::text {
 
 using TokenId = std::int32_t;
 
+/// encode() of a tokenizer for one thread that calls it again and again: the same ids, but pieces met before are
+/// remembered from call to call (in bounded memory). The tokenizer must outlive it.
+class Encoder {
+ public:
+  virtual ~Encoder() = default;
+  virtual void encode(std::string_view text, std::vector<TokenId>& out) = 0;
+};
+
 /// Text to token ids and back. decode(encode(text)) == text for every text that encode accepts; bytes and BPE accept
 /// any bytes, characters accept UTF-8 made of known characters. Immutable after construction: safe to share between
 /// threads.
@@ -21,6 +29,7 @@ class Tokenizer {
   /// Appends the ids of `text` to `out`. Special tokens in the text are plain text. Throws base::UsageError naming the
   /// byte offset and the character for text it cannot encode.
   virtual void encode(std::string_view text, std::vector<TokenId>& out) const = 0;
+  virtual std::unique_ptr<Encoder> encoder() const;
   /// The bytes of the tokens; the end token decodes to nothing. Throws base::UsageError for an id outside [0, vocab).
   virtual std::string decode(const TokenId* ids, std::size_t count) const = 0;
   /// Ids run from 0 to vocab_size() - 1, the end token included.
