@@ -8,7 +8,7 @@
 #include <iostream>
 
 #include "base/error.hpp"
-#include "text/utf8.hpp"
+#include "text/cuts.hpp"
 
 namespace tessera::data {
 namespace {
@@ -16,23 +16,7 @@ namespace {
 /// Two characters are at most this long: what may complete a cut when more of the text is read.
 constexpr std::size_t kMostCutBytes = 8;
 
-/// The pattern of BPE takes white space that a character follows as a run without its last one, and begins a new piece
-/// with that: `\s+(?!\S)`, then ` ?\p{L}+` and the like or `\s+`. So the last one begins a piece whatever stands in
-/// front of it, and the run before ends a piece at the end of a text just as well.
-bool is_cut(std::string_view text, std::size_t at) {
-  const text::CodePoint space = text::read_code_point(text, at);
-  if (space.num_bytes == 0 || !text::is_white_space(space.value) || at + space.num_bytes == text.size()) return false;
-  const text::CodePoint next = text::read_code_point(text, at + space.num_bytes);
-  return next.num_bytes > 0 && !text::is_white_space(next.value);
-}
-
 }  // namespace
-
-std::size_t last_cut(std::string_view text, std::size_t first) {
-  for (std::size_t at = text.size(); at > first && at > 1;)
-    if (is_cut(text, --at)) return at;
-  return 0;
-}
 
 std::uint64_t for_each_piece(const std::string& path, const std::function<void(std::string_view, std::uint64_t)>& visit,
                              std::size_t piece_bytes) {
@@ -56,7 +40,7 @@ std::uint64_t for_each_piece(const std::string& path, const std::function<void(s
     more = count == piece_bytes;
     // What was kept has no cut in it: only where new bytes follow it may be one.
     const std::size_t first = kept - std::min(kept, kMostCutBytes);
-    const std::size_t size = more ? last_cut(buffer, first) : buffer.size();
+    const std::size_t size = more ? text::last_cut(buffer, first) : buffer.size();
     if (size == 0) continue;
     visit(std::string_view(buffer).substr(0, size), offset);
     offset += size;

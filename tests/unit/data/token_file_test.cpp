@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "data/text_pieces.hpp"
 #include "hdf5/hdf5.hpp"
+#include "text/cuts.hpp"
 #include "unit/data/fixture.hpp"
 
 namespace tessera::testing {
@@ -175,12 +176,12 @@ BOOST_AUTO_TEST_CASE(a_cut_lies_in_front_of_the_last_white_space_before_a_charac
       {"a\u00e9 b", 3}, {"a\n\u00e9", 1},   {"\u3002\n\u3000\u6587", 4},
       {"\xff\nb", 1},   {"ab\n\u6587\n", 2}};
   for (const auto& [text, cut] : cuts) {
-    BOOST_TEST(data::last_cut(text) == cut, text);
-    BOOST_TEST(data::last_cut(text, cut) == cut, text);
-    BOOST_TEST(data::last_cut(text, cut + 1) == 0U, text);
+    BOOST_TEST(text::last_cut(text) == cut, text);
+    BOOST_TEST(text::last_cut(text, cut) == cut, text);
+    BOOST_TEST(text::last_cut(text, cut + 1) == 0U, text);
   }
   for (const char* none : {"", "\n", "abc", "ab\n", "\nab", "a\n\xff", "a\n\xe6\x96", "a \u3000", "\u6587\u5b57"})
-    BOOST_TEST(data::last_cut(none) == 0U, none);
+    BOOST_TEST(text::last_cut(none) == 0U, none);
 }
 
 /// `size` parts in a pseudo-random order.
@@ -204,7 +205,7 @@ BOOST_AUTO_TEST_CASE(no_token_reaches_across_a_cut) {
   for (std::uint64_t seed = 100; seed < 400; ++seed) {
     const std::string text = mixed_text(seed, 40);
     for (std::size_t read = 1; read <= text.size(); ++read) {  // as much as was read when the cut was chosen
-      const std::size_t cut = data::last_cut(text.substr(0, read));
+      const std::size_t cut = text::last_cut(text.substr(0, read));
       if (cut == 0) continue;
       ++num_cuts;
       for (const text::Tokenizer* tokenizer : {bpe.get(), bytes.get()}) {
