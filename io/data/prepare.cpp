@@ -12,6 +12,7 @@
 #include "data/text_pieces.hpp"
 #include "data/token_file.hpp"
 #include "data/token_writer.hpp"
+#include "text/parallel_encoder.hpp"
 #include "text/utf8.hpp"
 
 namespace tessera::data {
@@ -70,20 +71,20 @@ std::unique_ptr<text::Tokenizer> choose_tokenizer(const std::string& name, const
 }
 
 /// Encodes one document behind what is in the spool. Returns its bytes.
-std::uint64_t encode_document(const Input& input, const text::Tokenizer& tokenizer, TokenSpool& spool) {
-  std::vector<text::TokenId> ids;
+std::uint64_t encode_document(const Input& input, text::ParallelEncoder& encoder, text::TokenId end_token,
+                              TokenSpool& spool) {
   const std::uint64_t bytes = input.for_each([&](std::string_view piece, std::uint64_t offset) {
-    ids.clear();
+    const std::vector<std::vector<text::TokenId>>* parts = nullptr;
     try {
-      tokenizer.encode(piece, ids);
+      parts = &encoder.encode(piece);
     } catch (const base::UsageError& error) {
       base::fail_usage("{}{}: {}", input.name(), offset ? fmt::format(", counted from byte {}", offset) : "",
                        error.what());
     }
-    spool.append(ids);
+    for (const std::vector<text::TokenId>& ids : *parts) spool.append(ids);
   });
   if (bytes == 0) base::fail_usage("{} holds no text: leave it out", input.name());
-  spool.append({tokenizer.end_token()});
+  spool.append({end_token});
   return bytes;
 }
 
@@ -135,11 +136,12 @@ PrepareReport prepare(const PrepareOptions& options) {
   const std::unique_ptr<text::Tokenizer> tokenizer = choose_tokenizer(options.tokenizer, inputs);
 
   TokenSpool spool(options.output);
+  text::ParallelEncoder encoder(*tokenizer, options.threads);
   PrepareReport report;
   std::vector<std::uint64_t> documents;
   for (const Input& input : inputs) {
     documents.push_back(static_cast<std::uint64_t>(spool.size()));
-    report.text_bytes += encode_document(input, *tokenizer, spool);
+    report.text_bytes += encode_document(input, encoder, tokenizer->end_token(), spool);
   }
   report.documents = static_cast<std::int64_t>(documents.size());
   report.tokens = spool.size();

@@ -13,6 +13,7 @@ struct PrepareOptions {
   std::string output;
   double valid_fraction = 0.0;  ///< last part of the tokens that goes to valid_output; 0: none
   std::string valid_output;     ///< needed if valid_fraction > 0
+  int threads = 1;              ///< the files are the same for any number
 };
 
 /// What prepare() did, for the report.

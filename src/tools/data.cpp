@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <chrono>
 #include <fmt/core.h>
 #include <iostream>
 
@@ -21,6 +22,17 @@ const char* const kUsage =
     "       tessera data encode --tokenizer T [--jsonl]    lines of text to JSON arrays of ids\n"
     "       tessera data decode --tokenizer T [--jsonl]    and back\n";
 
+/// How fast a command went through its text.
+struct Speed {
+  double seconds = 0, megabytes_per_second = 0;  // 10^6 bytes
+  std::string text() const { return fmt::format("{:.2f} s, {:.1f} MB/s", seconds, megabytes_per_second); }
+};
+
+Speed speed_since(std::chrono::steady_clock::time_point start, std::uint64_t text_bytes) {
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return {seconds, static_cast<double>(text_bytes) / 1e6 / std::max(seconds, 1e-9)};
+}
+
 /// --input takes several values: `--input a b c` leaves b and c positional.
 std::vector<std::string> inputs_of(const PlainCall& call) {
   std::vector<std::string> inputs = call.all("input");
@@ -36,6 +48,7 @@ base::ExitCode prepare(Invocation& invocation) {
                         {"output", true, "token file to write (.h5)"},
                         {"valid-fraction", true, "last part of the text to hold out, e.g. 0.1"},
                         {"valid-output", true, "token file for the held-out part"},
+                        {"threads", true, "auto or a number; the files are the same for any"},
                         {"json", false, "print one JSON object"}});
   if (call.help_shown()) return base::ExitCode::done;
   data::PrepareOptions options;
@@ -44,16 +57,22 @@ base::ExitCode prepare(Invocation& invocation) {
   options.output = call.required("output");
   options.valid_fraction = call.number("valid-fraction", 0.0, 0.0, 0.999);
   options.valid_output = call.text("valid-output", "");
+  options.threads = call.threads(invocation);
+  const auto start = std::chrono::steady_clock::now();
   const data::PrepareReport report = data::prepare(options);
+  const Speed speed = speed_since(start, report.text_bytes);
   if (call.has("json")) {
     json::Json object{json::Object{}};
     object.set("output", options.output).set("documents", report.documents).set("tokens", report.tokens);
     object.set("vocab", report.vocab).set("text_bytes", report.text_bytes).set("tokenizer", report.tokenizer_kind);
+    object.set("threads", options.threads)
+        .set("seconds", speed.seconds)
+        .set("megabytes_per_second", speed.megabytes_per_second);
     fmt::print("{}\n", object.dump());
   } else {
-    fmt::print("'{}': {} tokens of {} documents, {} of text, {} tokenizer with {} entries\n", options.output,
+    fmt::print("'{}': {} tokens of {} documents, {} of text, {} tokenizer with {} entries, {}\n", options.output,
                base::format_count(static_cast<std::uint64_t>(report.tokens)), report.documents,
-               base::format_bytes(report.text_bytes), report.tokenizer_kind, report.vocab);
+               base::format_bytes(report.text_bytes), report.tokenizer_kind, report.vocab, speed.text());
   }
   return base::ExitCode::done;
 }

@@ -61,6 +61,31 @@ BOOST_AUTO_TEST_CASE(the_held_out_part_is_the_end_of_the_tokens) {
   expect_words(message_of([&] { data::prepare(options); }), {"--valid-output"});
 }
 
+BOOST_AUTO_TEST_CASE(any_number_of_threads_writes_the_same_tokens) {
+  const Folder folder;
+  std::string text;
+  for (int i = 0; i < 100'000; ++i)
+    text += "word" + std::to_string(i * 31 % 7919) + (i % 9 == 0 ? "\r\n" : " caf\u00e9 ");
+  const std::string one = folder.write("1.txt", text), two = folder.write("2.txt", "short");
+  data::PrepareOptions options;
+  options.inputs = {one, two, one};
+  options.output = folder / "tokens.h5";
+  text::save_tokenizer(*text::train_bpe({text.substr(0, 50'000)}, 500), folder / "bpe.json");
+  for (const std::string& tokenizer : {folder / "bpe.json", std::string("characters")}) {
+    options.tokenizer = tokenizer;
+    std::vector<std::int32_t> expected;
+    for (const int threads : {1, 2, 3, 7}) {
+      options.threads = threads;
+      data::prepare(options);
+      const TokenFile file = TokenFile::open(options.output);
+      if (threads == 1) expected = all_tokens(file);
+      BOOST_TEST((all_tokens(file) == expected));
+      BOOST_TEST(file.text_bytes() == 2 * text.size() + 5);
+      BOOST_TEST(file.tokenizer()->decode(all_tokens(file)).size() == file.text_bytes());
+    }
+  }
+}
+
 BOOST_AUTO_TEST_CASE(bad_inputs_are_named) {
   const Folder folder;
   const std::string text = folder.write("t.txt", "text");
