@@ -9,7 +9,7 @@
 #include <unordered_map>
 
 #include "text/bpe.hpp"
-#include "text/bpe_pattern.hpp"
+#include "text/piece_counts.hpp"
 #include "text/tokenizer_parts.hpp"
 
 namespace tessera::text {
@@ -26,35 +26,16 @@ TokenId right_of(PairKey pair) {
   return static_cast<TokenId>(pair & 0xFFFFFFFFu);
 }
 
-/// How often each distinct piece of the corpus occurs. The keys are views into `texts`.
-using PieceCounts = std::unordered_map<std::string_view, std::int64_t>;
-
-PieceCounts count_pieces(const std::vector<std::string>& texts) {
-  PieceCounts counts;
-  const BpePattern pattern;
-  for (const std::string& text : texts) {
-    PieceWalk walk(pattern, text);
-    for (std::string_view piece; walk.next(piece);) ++counts[piece];
-  }
-  return counts;
-}
-
 class Trainer {
  public:
-  explicit Trainer(const PieceCounts& pieces) {
+  explicit Trainer(const PieceCounts& corpus) {
     for (int byte = 0; byte < 256; ++byte) {
       tokens_.emplace_back(1, static_cast<char>(static_cast<unsigned char>(byte)));
     }
-    std::size_t num_bytes = 0;
-    for (const auto& [piece, count] : pieces) num_bytes += piece.size();
-    if (num_bytes >= kNone) {
-      base::fail_usage(
-          "the distinct pieces of the text take {} bytes, more than training holds (4 GiB); train on a part "
-          "of the text",
-          num_bytes);
+    symbols_.reserve(corpus.pieces.num_bytes());  // fits into positions: PieceTable holds no more than 4 GiB
+    for (PieceTable::Index index = 0; index < corpus.pieces.size(); ++index) {
+      add_piece(corpus.pieces[index], corpus.counts[index]);
     }
-    symbols_.reserve(num_bytes);
-    for (const auto& [piece, count] : pieces) add_piece(piece, count);
     for (const auto& [pair, uses] : pairs_) push(pair, uses.count);
   }
 
@@ -178,20 +159,33 @@ class Trainer {
 
 }  // namespace
 
-std::unique_ptr<Tokenizer> train_bpe(const std::vector<std::string>& texts, std::int64_t vocab) {
+struct BpeTrainer::State {
+  std::size_t num_text_tokens;
+  PieceCounter counter;
+};
+
+BpeTrainer::BpeTrainer(std::int64_t vocab, int threads) {
   if (vocab < 257) {
     base::fail_usage("vocab {} is too small for byte-level BPE: the 256 bytes and the end token need at least 257",
                      vocab);
   }
   if (vocab > std::numeric_limits<TokenId>::max()) base::fail_usage("vocab {} is beyond 32-bit token ids", vocab);
-  const auto num_text_tokens = static_cast<std::size_t>(vocab) - 1;
-  Trainer trainer(count_pieces(texts));
-  while (trainer.tokens().size() < num_text_tokens) {
+  state_.reset(new State{static_cast<std::size_t>(vocab) - 1, PieceCounter(threads)});
+}
+BpeTrainer::~BpeTrainer() = default;
+
+void BpeTrainer::add(std::string_view text) {
+  state_->counter.add(text);
+}
+
+std::unique_ptr<Tokenizer> BpeTrainer::train() {
+  Trainer trainer(state_->counter.take());
+  while (trainer.tokens().size() < state_->num_text_tokens) {
     if (!trainer.merge_best()) {
       base::fail_usage(
           "vocab {} is too large for this text: after {} entries every piece is one token; give more text, or "
           "a vocab of at most {}",
-          vocab, trainer.tokens().size() + 1, trainer.tokens().size() + 1);
+          state_->num_text_tokens + 1, trainer.tokens().size() + 1, trainer.tokens().size() + 1);
     }
   }
   BpeModel model;
@@ -201,6 +195,12 @@ std::unique_ptr<Tokenizer> train_bpe(const std::vector<std::string>& texts, std:
   model.end_token = static_cast<TokenId>(model.tokens.size());
   model.tokens.emplace_back(kEndTokenName);
   return bpe_tokenizer(std::move(model));
+}
+
+std::unique_ptr<Tokenizer> train_bpe(const std::vector<std::string>& texts, std::int64_t vocab) {
+  BpeTrainer trainer(vocab, 1);
+  for (const std::string& text : texts) trainer.add(text);
+  return trainer.train();
 }
 
 }  // namespace tessera::text

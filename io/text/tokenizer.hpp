@@ -63,10 +63,30 @@ std::unique_ptr<Tokenizer> load_tokenizer(const std::string& path);
 /// Writes serialize() to a file (temporary name, fsync, rename). Throws base::UsageError naming the path.
 void save_tokenizer(const Tokenizer& tokenizer, const std::string& path);
 
-/// Trains byte-level BPE (Sennrich et al. 2016; GPT-2's pre-tokenization pattern) on `texts`: `vocab` entries = 256
-/// bytes + merges + end token. The most frequent pair wins; ties go to the pair whose (left bytes, right bytes) come
-/// first in lexicographic order.
-/// Throws base::UsageError for a vocab below 257 or above what the texts allow, naming the largest that they do.
+/// Trains byte-level BPE (Sennrich et al. 2016; GPT-2's pre-tokenization pattern): `vocab` entries = 256 bytes + merges
+/// + end token. The most frequent pair wins; ties go to the pair whose (left bytes, right bytes) come first in
+/// lexicographic order. So the result follows from the counts of the pieces: neither the order of the texts nor the
+/// number of threads changes it.
+class BpeTrainer {
+ public:
+  /// Throws base::UsageError for a vocab below 257.
+  BpeTrainer(std::int64_t vocab, int threads);
+  ~BpeTrainer();
+  BpeTrainer(const BpeTrainer&) = delete;
+  BpeTrainer& operator=(const BpeTrainer&) = delete;
+
+  /// Counts the pieces of a text, which is not needed afterwards: a corpus may come part by part (cuts.hpp).
+  void add(std::string_view text);
+  /// Once, after the last text. Throws base::UsageError if the texts do not allow the vocab, naming the largest that
+  /// they do.
+  std::unique_ptr<Tokenizer> train();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// The same for texts in memory, with one thread.
 std::unique_ptr<Tokenizer> train_bpe(const std::vector<std::string>& texts, std::int64_t vocab);
 
 }  // namespace tessera::text

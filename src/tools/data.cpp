@@ -6,6 +6,7 @@
 
 #include "base/units.hpp"
 #include "data/prepare.hpp"
+#include "data/text_pieces.hpp"
 #include "data/token_file.hpp"
 #include "json/json.hpp"
 #include "tools/command.hpp"
@@ -107,16 +108,35 @@ base::ExitCode train_tokenizer(Invocation& invocation) {
   const PlainCall call(invocation, "data train-tokenizer",
                        {{"input", true, "text files, or '-' for standard input"},
                         {"vocab", true, "entries: 256 bytes, merges, and the end token"},
-                        {"output", true, "tokenizer file to write"}});
+                        {"output", true, "tokenizer file to write"},
+                        {"threads", true, "auto or a number; the tokenizer is the same for any"},
+                        {"json", false, "print one JSON object"}});
   if (call.help_shown()) return base::ExitCode::done;
-  std::vector<std::string> texts;
-  for (const std::string& path : data::expand_inputs(inputs_of(call))) texts.push_back(read_text(path));
+  const std::vector<std::string> paths = data::expand_inputs(inputs_of(call));
   const std::string output = call.required("output");
   call.required("vocab");
-  const auto tokenizer = text::train_bpe(texts, call.count("vocab", 0));
+  const int threads = call.threads(invocation);
+  const auto start = std::chrono::steady_clock::now();
+  text::BpeTrainer trainer(call.count("vocab", 0), threads);
+  std::uint64_t text_bytes = 0;
+  for (const std::string& path : paths) {
+    const std::uint64_t bytes = data::for_each_piece(path, [&](std::string_view text, auto) { trainer.add(text); });
+    if (bytes == 0) base::fail_usage("'{}' holds no text", path);
+    text_bytes += bytes;
+  }
+  const auto tokenizer = trainer.train();
   text::save_tokenizer(*tokenizer, output);
-  fmt::print("'{}': byte-level BPE with {} entries, fingerprint {}\n", output, tokenizer->vocab_size(),
-             tokenizer->fingerprint());
+  const Speed speed = speed_since(start, text_bytes);
+  if (call.has("json")) {
+    json::Json object{json::Object{}};
+    object.set("output", output).set("vocab", tokenizer->vocab_size()).set("text_bytes", text_bytes);
+    object.set("fingerprint", tokenizer->fingerprint()).set("threads", threads);
+    object.set("seconds", speed.seconds).set("megabytes_per_second", speed.megabytes_per_second);
+    fmt::print("{}\n", object.dump());
+  } else {
+    fmt::print("'{}': byte-level BPE with {} entries from {}, fingerprint {}, {}\n", output, tokenizer->vocab_size(),
+               base::format_bytes(text_bytes), tokenizer->fingerprint(), speed.text());
+  }
   return base::ExitCode::done;
 }
 
