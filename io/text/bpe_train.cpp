@@ -6,9 +6,10 @@
 #include <algorithm>
 #include <limits>
 #include <queue>
-#include <unordered_map>
+#include <utility>
 
 #include "text/bpe.hpp"
+#include "text/pair_table.hpp"
 #include "text/piece_counts.hpp"
 #include "text/tokenizer_parts.hpp"
 
@@ -36,7 +37,7 @@ class Trainer {
     for (PieceTable::Index index = 0; index < corpus.pieces.size(); ++index) {
       add_piece(corpus.pieces[index], corpus.counts[index]);
     }
-    for (const auto& [pair, uses] : pairs_) push(pair, uses.count);
+    for (const Uses& uses : uses_) push(uses.pair, uses.count);
   }
 
   Trainer(const Trainer&) = delete;  // the heap's order points to tokens_
@@ -47,14 +48,13 @@ class Trainer {
     while (!heap_.empty()) {
       const HeapEntry best = heap_.top();
       heap_.pop();
-      const auto found = pairs_.find(best.pair);
-      if (found == pairs_.end() || found->second.count == 0) continue;
-      if (found->second.count != best.count) {  // it became rarer since: back to its place in the order
-        push(best.pair, found->second.count);
+      Uses& uses = uses_of(best.pair);
+      if (uses.count == 0) continue;
+      if (uses.count != best.count) {  // it became rarer since: back to its place in the order
+        push(best.pair, uses.count);
         continue;
       }
-      merge(best.pair, std::move(found->second.places));
-      pairs_.erase(best.pair);
+      merge(best.pair, std::exchange(uses.places, {}));
       return true;
     }
     return false;
@@ -70,6 +70,7 @@ class Trainer {
     std::int64_t weight;  // how often the piece occurs
   };
   struct Uses {
+    PairKey pair;
     std::int64_t count = 0;
     std::vector<Position> places;  // where the pair began when it was counted; some are gone since
   };
@@ -102,13 +103,19 @@ class Trainer {
 
   PairKey pair_at(Position at) const { return pair_key(symbols_[at].id, symbols_[symbols_[at].next].id); }
 
+  Uses& uses_of(PairKey pair) {
+    const PairTable::Value index = pairs_.insert(pair, static_cast<PairTable::Value>(uses_.size()));
+    if (index == uses_.size()) uses_.push_back({pair, 0, {}});
+    return uses_[index];
+  }
+
   void add_pair(Position at) {
-    Uses& uses = pairs_[pair_at(at)];
+    Uses& uses = uses_of(pair_at(at));
     uses.count += symbols_[at].weight;
     uses.places.push_back(at);
   }
 
-  void remove_pair(Position at) { pairs_[pair_at(at)].count -= symbols_[at].weight; }
+  void remove_pair(Position at) { uses_of(pair_at(at)).count -= symbols_[at].weight; }
 
   void merge(PairKey pair, std::vector<Position> places) {
     const TokenId left = left_of(pair), right = right_of(pair);
@@ -145,14 +152,15 @@ class Trainer {
     std::sort(changed_.begin(), changed_.end());
     changed_.erase(std::unique(changed_.begin(), changed_.end()), changed_.end());
     for (const PairKey more : changed_) {
-      if (const std::int64_t count = pairs_[more].count; count > 0) push(more, count);
+      if (const std::int64_t count = uses_of(more).count; count > 0) push(more, count);
     }
   }
 
   std::vector<std::string> tokens_;
   std::vector<BpeMerge> merges_;
   std::vector<Symbol> symbols_;
-  std::unordered_map<PairKey, Uses, PairHash> pairs_;
+  PairTable pairs_;  // of each pair: its place in uses_
+  std::vector<Uses> uses_;
   std::priority_queue<HeapEntry, std::vector<HeapEntry>, ComesLater> heap_{ComesLater{&tokens_}};
   std::vector<PairKey> changed_;
 };
