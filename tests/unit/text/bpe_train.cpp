@@ -5,6 +5,8 @@
 #include "fixtures.hpp"
 #include "json/json.hpp"
 #include "text/bpe_pattern.hpp"
+#include "text/byte_alphabet.hpp"
+#include "text/cuts.hpp"
 
 using namespace text_test;
 
@@ -15,7 +17,7 @@ std::vector<std::pair<std::string, std::string>> naive_merges(const std::string&
   std::map<std::vector<std::string>, std::int64_t> pieces;
   const text::BpePattern pattern;
   text::PieceWalk walk(pattern, corpus);
-  for (std::string_view piece; walk.next(piece);) {
+  for (std::string_view piece; walk.next_by_pattern(piece);) {
     std::vector<std::string> symbols;
     for (const char byte : piece) symbols.emplace_back(1, byte);
     ++pieces[symbols];
@@ -48,7 +50,7 @@ std::vector<std::pair<std::string, std::string>> naive_merges(const std::string&
   return merges;
 }
 
-/// The merges of a tokenizer whose text is ASCII, where the byte alphabet differs only for blank and line end.
+/// The merges of a tokenizer, as its file has them.
 std::vector<std::string> merges_of(const text::Tokenizer& tokenizer) {
   std::vector<std::string> out;
   const auto serialized = tessera::json::parse(tokenizer.serialize(), "serialized");
@@ -56,9 +58,28 @@ std::vector<std::string> merges_of(const text::Tokenizer& tokenizer) {
   return out;
 }
 
-std::string in_alphabet(std::string bytes) {
+/// What naive_merges() gives, as files have it.
+std::vector<std::string> expected_merges(const std::string& corpus, std::size_t vocab) {
+  std::vector<std::string> out;
+  for (const auto& [left, right] : naive_merges(corpus, vocab))
+    out.push_back(text::to_byte_alphabet(left) + " " + text::to_byte_alphabet(right));
+  return out;
+}
+
+/// Prose in Chinese with full-width stops, few characters so that pairs repeat.
+std::string chinese_text(std::uint64_t num_characters) {
+  const base::PhiloxKey key = base::philox_key(5, base::RandomStream::test);
+  const char* characters[] = {"\u5929", "\u5730", "\u7384", "\u9ec4", "\u5b87",
+                              "\u5b99", "\u6d2a", "\u8352", "\uff0c", "\u3002\n"};
   std::string out;
-  for (const char byte : bytes) out += byte == ' ' ? "\xC4\xA0" : byte == '\n' ? "\xC4\x8A" : std::string(1, byte);
+  for (std::uint64_t i = 0; i < num_characters; ++i)
+    out += characters[base::random_u64(key, i) % std::size(characters)];
+  return out;
+}
+
+std::string with_crlf(const std::string& sample) {
+  std::string out;
+  for (const char c : sample) out += c == '\n' ? std::string("\r\n") : std::string(1, c);
   return out;
 }
 
@@ -68,10 +89,16 @@ BOOST_AUTO_TEST_SUITE(bpe_training)
 
 BOOST_AUTO_TEST_CASE(merges_are_those_of_the_definition) {
   const base::PhiloxKey key = base::philox_key(3, base::RandomStream::test);
-  std::string plain, few_letters;
-  for (const char c : sample_text(800)) plain += static_cast<unsigned char>(c) < 0x80 ? c : '#';
+  std::string few_letters, any_bytes;
   for (std::uint64_t i = 0; i < 3000; ++i) few_letters += "aaabbc  \n"[base::random_u64(key, i) % 9];
-  std::vector<std::pair<std::string, std::size_t>> cases = {{plain, 310}, {few_letters, 570}};
+  for (std::uint64_t i = 0; i < 200; ++i) any_bytes += random_text(i);
+  std::vector<std::pair<std::string, std::size_t>> cases = {{sample_text(800), 310},
+                                                            {with_crlf(sample_text(800)), 310},
+                                                            {few_letters, 570},
+                                                            {any_bytes, 420},
+                                                            {chinese_text(1500), 340},
+                                                            {"aaaa aaaaa aaaaaa aaaaaaa aaaa baaab aaaa", 100000},
+                                                            {"zy yz zy yz xy yx xy yx ab ba ab ba", 100000}};
   // Single pieces of two letters, merged to the end: overlaps and ties.
   for (std::uint64_t number = 0; number < 200; ++number) {
     std::string piece;
@@ -79,10 +106,7 @@ BOOST_AUTO_TEST_CASE(merges_are_those_of_the_definition) {
     cases.emplace_back(piece, 100000);
   }
   for (const auto& [corpus, wanted] : cases) {
-    std::vector<std::string> expected;
-    for (const auto& [left, right] : naive_merges(corpus, wanted)) {
-      expected.push_back(in_alphabet(left) + " " + in_alphabet(right));
-    }
+    const std::vector<std::string> expected = expected_merges(corpus, wanted);
     const auto vocab = static_cast<std::int64_t>(257 + expected.size());
     const auto tokenizer = text::train_bpe({corpus}, vocab);
     BOOST_TEST(merges_of(*tokenizer) == expected, boost::test_tools::per_element());
@@ -105,6 +129,21 @@ BOOST_AUTO_TEST_CASE(several_texts_count_together) {
   const auto tokenizer = text::train_bpe({"ab", "cd cd", "ab ab"}, 258);
   BOOST_TEST(merges_of(*tokenizer) == std::vector<std::string>{"a b"}, boost::test_tools::per_element());
   BOOST_TEST(tokenizer->encode("ab") == std::vector<text::TokenId>{256}, boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE(any_number_of_threads_learns_the_same) {
+  std::vector<std::string> texts;
+  for (std::uint64_t i = 0; i < 6; ++i) texts.push_back(with_crlf(sample_text(60'000 + i)) + chinese_text(50'000));
+  for (std::uint64_t i = 0; i < 60'000; ++i) texts[i % 6] += random_text(i);  // many parts for each thread
+  const std::string expected = text::train_bpe(texts, 700)->serialize();
+  for (const int threads : {1, 2, 3, 7}) {
+    text::BpeTrainer trainer(700, threads), turned(700, threads);
+    for (const std::string& sample : texts) trainer.add(sample);
+    BOOST_TEST((trainer.train()->serialize() == expected));
+    for (auto sample = texts.rbegin(); sample != texts.rend(); ++sample)  // and in smaller parts
+      for (const std::string_view part : text::cut(*sample, 10'000)) turned.add(part);
+    BOOST_TEST((turned.train()->serialize() == expected));
+  }
 }
 
 BOOST_AUTO_TEST_CASE(no_merges_at_all) {

@@ -49,6 +49,28 @@ BOOST_AUTO_TEST_CASE(every_vector_is_exact) {
   BOOST_TEST(checked >= 200u);
 }
 
+BOOST_AUTO_TEST_CASE(special_vectors_are_texts_around_end_tokens) {
+  if (skipped()) return;
+  const auto tokenizer = text::load_tokenizer(kFolder.string());
+  const std::string mark = "<|endoftext|>";
+  std::ifstream in(kFolder / "gpt2_vectors_special.jsonl");
+  std::size_t checked = 0;
+  for (std::string line; std::getline(in, line); ++checked) {
+    const auto vector = tessera::json::parse(line, "gpt2_vectors_special.jsonl");
+    std::string rest = vector.at("text").as_string();
+    std::vector<text::TokenId> ids, expected;
+    for (std::size_t at = rest.find(mark); at != rest.npos; at = rest.find(mark)) {
+      tokenizer->encode(rest.substr(0, at), ids);
+      ids.push_back(tokenizer->end_token());
+      rest.erase(0, at + mark.size());
+    }
+    tokenizer->encode(rest, ids);
+    for (const auto& id : vector.at("ids").as_array()) expected.push_back(static_cast<text::TokenId>(id.as_int()));
+    BOOST_TEST(ids == expected, boost::test_tools::per_element());
+  }
+  BOOST_TEST(checked >= 2u);
+}
+
 BOOST_AUTO_TEST_CASE(all_ways_to_load_it_are_equal) {
   if (skipped()) return;
   const auto folder = text::load_tokenizer(kFolder.string());
