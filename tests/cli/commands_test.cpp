@@ -86,6 +86,31 @@ BOOST_AUTO_TEST_CASE(standard_input_is_prepared_as_one_document) {
   BOOST_TEST(result.output.find("\"documents\":1") != std::string::npos, result.output);
 }
 
+BOOST_AUTO_TEST_CASE(data_commands_say_how_fast_they_were_whatever_their_threads) {
+  const TestFolder folder;
+  write_file(folder / "text.txt", sample_text(3000));
+  const std::string text = shell_quoted(folder / "text.txt"), tokenizer = shell_quoted(folder / "tokenizer.json");
+  std::vector<std::string> tokenizers;
+  for (const std::string threads : {"1", "3"}) {
+    const ProcessResult trained = run_shell(tessera() + " data train-tokenizer --json --threads " + threads +
+                                            " --vocab 300 --input " + text + " --output " + tokenizer);
+    BOOST_REQUIRE_MESSAGE(trained.exit_code == 0, trained.errors);
+    tokenizers.push_back(read_file(folder / "tokenizer.json"));
+    const ProcessResult prepared =
+        run_shell(tessera() + " data prepare --json --threads " + threads + " --input " + text + " --tokenizer " +
+                  tokenizer + " --output " + shell_quoted(folder / "tokens.h5"));
+    BOOST_REQUIRE_MESSAGE(prepared.exit_code == 0, prepared.errors);
+    for (const std::string& output : {trained.output, prepared.output})
+      for (const std::string& part :
+           {"\"threads\":" + threads, std::string("\"seconds\":"), std::string("\"megabytes_per_second\":")})
+        BOOST_TEST(output.find(part) != std::string::npos, output);
+  }
+  BOOST_TEST(tokenizers[0] == tokenizers[1]);
+  const ProcessResult plain = run_shell(tessera() + " data prepare --input " + text + " --tokenizer " + tokenizer +
+                                        " --output " + shell_quoted(folder / "tokens.h5"));
+  BOOST_TEST(plain.output.find(" MB/s") != std::string::npos, plain.output);
+}
+
 BOOST_AUTO_TEST_CASE(unknown_commands_and_options_name_the_nearest) {
   expect_error(run_shell(tessera() + " trian"), 2, "'train'");
   expect_error(run_shell(tessera() + " generate --promt x"), 2, "prompt");
