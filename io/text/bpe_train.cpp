@@ -29,13 +29,13 @@ TokenId right_of(PairKey pair) {
 
 class Trainer {
  public:
-  explicit Trainer(const PieceCounts& corpus) {
+  explicit Trainer(PieceCounts corpus) : weights_(std::move(corpus.counts)) {
     for (int byte = 0; byte < 256; ++byte) {
       tokens_.emplace_back(1, static_cast<char>(static_cast<unsigned char>(byte)));
     }
     symbols_.reserve(corpus.pieces.num_bytes());  // fits into positions: PieceTable holds no more than 4 GiB
     for (PieceTable::Index index = 0; index < corpus.pieces.size(); ++index) {
-      add_piece(corpus.pieces[index], corpus.counts[index]);
+      add_piece(corpus.pieces[index], index);
     }
     for (const Uses& uses : uses_) push(uses.pair, uses.count);
   }
@@ -67,7 +67,7 @@ class Trainer {
   struct Symbol {
     TokenId id;  // -1: swallowed by the symbol before
     Position previous, next;
-    std::int64_t weight;  // how often the piece occurs
+    PieceTable::Index piece;
   };
   struct Uses {
     PairKey pair;
@@ -91,12 +91,12 @@ class Trainer {
 
   void push(PairKey pair, std::int64_t count) { heap_.push({count, pair}); }
 
-  void add_piece(std::string_view piece, std::int64_t weight) {
+  void add_piece(std::string_view piece, PieceTable::Index index) {
     const auto begin = static_cast<Position>(symbols_.size());
     const auto end = static_cast<Position>(begin + piece.size());
     for (Position at = begin; at < end; ++at) {
       const TokenId id = static_cast<unsigned char>(piece[at - begin]);
-      symbols_.push_back({id, at == begin ? kNone : at - 1, at + 1 == end ? kNone : at + 1, weight});
+      symbols_.push_back({id, at == begin ? kNone : at - 1, at + 1 == end ? kNone : at + 1, index});
     }
     for (Position at = begin; at + 1 < end; ++at) add_pair(at);
   }
@@ -111,11 +111,11 @@ class Trainer {
 
   void add_pair(Position at) {
     Uses& uses = uses_of(pair_at(at));
-    uses.count += symbols_[at].weight;
+    uses.count += weights_[symbols_[at].piece];
     uses.places.push_back(at);
   }
 
-  void remove_pair(Position at) { uses_of(pair_at(at)).count -= symbols_[at].weight; }
+  void remove_pair(Position at) { uses_of(pair_at(at)).count -= weights_[symbols_[at].piece]; }
 
   void merge(PairKey pair, std::vector<Position> places) {
     const TokenId left = left_of(pair), right = right_of(pair);
@@ -158,6 +158,7 @@ class Trainer {
 
   std::vector<std::string> tokens_;
   std::vector<BpeMerge> merges_;
+  std::vector<std::int64_t> weights_;  // how often each piece occurs
   std::vector<Symbol> symbols_;
   PairTable pairs_;  // of each pair: its place in uses_
   std::vector<Uses> uses_;
