@@ -7,11 +7,24 @@
 
 namespace tessera::metrics {
 
-std::int64_t peak_memory_bytes() {
+namespace {
+
+/// A line of /proc/self/status that is in kB, as bytes.
+std::int64_t status_bytes(const std::string& key) {
   std::ifstream status("/proc/self/status");
   for (std::string line; std::getline(status, line);)
-    if (line.starts_with("VmHWM:")) return std::strtoll(line.c_str() + 6, nullptr, 10) * 1024;  // in kB
+    if (line.starts_with(key)) return std::strtoll(line.c_str() + key.size(), nullptr, 10) * 1024;
   return 0;
+}
+
+}  // namespace
+
+std::int64_t peak_memory_bytes() {
+  return status_bytes("VmHWM:");
+}
+
+std::int64_t resident_memory_bytes() {
+  return status_bytes("VmRSS:");
 }
 
 void reset_peak_memory() {

@@ -8,16 +8,24 @@
 
 namespace tessera::plan {
 
-/// Memory of one rank in bytes. Weights, moments and activations are measured by the code that carves the real buffers.
+/// Memory of one rank in bytes. Weights, gradients, moments, activations and the work space of our kernels come from
+/// the code that carves the real buffers; what oneDNN holds is an estimate.
 struct MemoryPlan {
-  std::uint64_t weights = 0, gradients = 0, moments = 0, activations = 0, communication = 0, program = 0;
-  std::uint64_t total() const { return weights + gradients + moments + activations + communication + program; }
+  std::uint64_t weights = 0, gradients = 0, moments = 0, activations = 0, communication = 0, work = 0, program = 0;
+  std::uint64_t total() const { return weights + gradients + moments + activations + communication + work + program; }
 };
 
-/// For training with `ranks` data ranks. `config` must be resolved (vocab and micro_batch > 0).
-MemoryPlan predict_memory(const config::Config& config, int ranks);
+/// The job that memory is predicted for.
+struct MemoryQuestion {
+  int ranks = 1;                    ///< data ranks
+  int threads = 1;                  ///< a rank
+  std::uint64_t program_bytes = 0;  ///< resident before training allocates anything: program, libraries, MPI
+};
 
-/// A few lines for people: each part and the sum.
+/// For training. `config` must be resolved (vocab and micro_batch > 0).
+MemoryPlan predict_memory(const config::Config& config, const MemoryQuestion& question);
+
+/// One line for people: the sum and each part.
 std::string describe(const MemoryPlan& plan);
 
 }  // namespace tessera::plan

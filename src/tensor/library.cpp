@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <fstream>
+#include <string_view>
 #include <vector>
 
 #include "tensor/cpu/matmul.hpp"
@@ -36,7 +38,8 @@ double measure_memory_bandwidth(int threads) {
 }
 
 bool has_bf16_products() {
-  return cpu::MatmulEngine::has_bf16();
+  const char* cap = std::getenv("TESSERA_ISA");
+  return cpu::MatmulEngine::has_bf16() && (cap == nullptr || std::string_view(cap) != "v3");
 }
 
 std::string cpu_name() {

@@ -17,7 +17,7 @@ double measure_matrix_gflops(base::DType type, int threads);
 /// Bytes per second that `threads` threads read and write together in y += x over 256 MiB: best of four.
 double measure_memory_bandwidth(int threads);
 
-/// True if this CPU multiplies bf16 in hardware.
+/// True if this CPU multiplies bf16 in hardware (AVX512-BF16) and TESSERA_ISA does not cap it to v3.
 bool has_bf16_products();
 
 /// Model name of the CPU as the kernel reports it, or "unknown".

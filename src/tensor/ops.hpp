@@ -29,6 +29,9 @@ enum class Accumulate : bool { no, yes };
 /// dw [O, I] f32 = or += dyᵀ · x, both T;  dbias [O] f32 += column sums of dy (dbias may be empty).
 void linear_weight_gradient(Device& device, View dy, View x, View dw, View dbias, Accumulate accumulate);
 
+/// Bytes of work space that a layer [O, I] on R rows, forward and backward, makes each thread hold. An estimate.
+std::size_t linear_work_bytes(std::int64_t R, std::int64_t I, std::int64_t O, base::DType dtype);
+
 // ---- dropout --------------------------------------------------------------------------------------------------------
 
 /// Which elements are dropped: a pure function of (seed, site, global sample index, element index within the sample),
@@ -114,6 +117,9 @@ void attention_forward(Device& device, const AttentionShape& shape, AttentionSou
 void attention_backward(Device& device, const AttentionShape& shape, AttentionSource q, AttentionSource k,
                         AttentionSource v, const AttentionMask& mask, const Dropout& dropout, AttentionSource out,
                         AttentionSource dout, View lse, AttentionSource dq, AttentionSource dk, AttentionSource dv);
+
+/// Bytes of work space that forward and backward make each thread hold.
+std::size_t attention_work_bytes(const AttentionShape& shape);
 
 // ---- loss -----------------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
 #include "tensor/ops_check.hpp"
 
 namespace tessera::tensor {
@@ -44,6 +46,12 @@ Args common_args(const char* operation, const AttentionShape& shape, const Atten
 }
 
 }  // namespace
+
+std::size_t attention_work_bytes(const AttentionShape& shape) {
+  const cpu::AttentionExtents x{shape.batch, shape.heads, shape.head_dim, shape.queries, shape.keys};
+  return static_cast<std::size_t>(std::max(cpu::attention_forward_floats(x), cpu::attention_backward_floats(x))) *
+         sizeof(float);
+}
 
 void attention_forward(Device& device, const AttentionShape& shape, AttentionSource q, AttentionSource k,
                        AttentionSource v, const AttentionMask& mask, const Dropout& dropout, AttentionSource out,

@@ -48,6 +48,7 @@ struct Measured {
 base::ExitCode run_bench(Invocation& invocation) {
   ConfigCall call = load_config_call(invocation, "bench", kFlags, {"optim.batch"});
   if (call.help_shown) return base::ExitCode::done;
+  settle_precision(invocation, call.config);
   const comm::Communicator& world = invocation.world;
   std::optional<data::TokenFile> synthetic;
   std::unique_ptr<train::RunData> data;
@@ -81,6 +82,7 @@ base::ExitCode run_bench(Invocation& invocation) {
   measured.matrix_gflops =
       world.sum(tensor::measure_matrix_gflops(train::element_type(config), device.threads()), "matrix rate");
   metrics::reset_peak_memory();  // of the matrices just multiplied
+  const auto resident = static_cast<std::uint64_t>(metrics::resident_memory_bytes());
   train::Replica replica(world, device, config, tokens);
   std::vector<double> seconds;
   double waited = 0, communicating = 0;
@@ -109,7 +111,7 @@ base::ExitCode run_bench(Invocation& invocation) {
   const double palm = flops.palm * tokens_per_step / measured.seconds_per_step * 1e-9;
   const auto peak =
       static_cast<std::int64_t>(world.max(static_cast<double>(metrics::peak_memory_bytes()), "peak memory"));
-  const std::uint64_t predicted = plan::predict_memory(config, world.size()).total();
+  const std::uint64_t predicted = plan::predict_memory(config, {world.size(), device.threads(), resident}).total();
   if (!invocation.is_root()) return base::ExitCode::done;
   if (call.flags.contains("json")) {
     json::Json object{json::Object{}};

@@ -7,6 +7,7 @@
 #include "config/print.hpp"
 #include "config/validate.hpp"
 #include "json/json.hpp"
+#include "metrics/process_memory.hpp"
 #include "model/parameter_specs.hpp"
 #include "plan/memory.hpp"
 #include "tools/command.hpp"
@@ -45,7 +46,7 @@ void print_json(const config::Config& config, int ranks, const plan::MemoryPlan&
   json::Json parts{json::Object{}};
   parts.set("weights", memory.weights).set("gradients", memory.gradients).set("moments", memory.moments);
   parts.set("activations", memory.activations).set("communication", memory.communication);
-  parts.set("program", memory.program).set("peak", memory.total());
+  parts.set("work_space", memory.work).set("program", memory.program).set("peak", memory.total());
   json::Json object{json::Object{}};
   object.set("parameters", model::num_parameters(config.model)).set("ranks", ranks);
   object.set("micro_batch", config.optim.micro_batch).set("flops_per_token_causal", flops.causal);
@@ -66,7 +67,8 @@ base::ExitCode run_check(Invocation& invocation) {
   const int ranks = call.ranks;
   comm::together(invocation.world, "check", [&] { config = resolve_without_training(call.config, ranks); });
   if (!invocation.is_root()) return base::ExitCode::done;
-  const plan::MemoryPlan memory = plan::predict_memory(config, ranks);
+  const plan::MemoryPlan memory =
+      plan::predict_memory(config, {ranks, call.threads, static_cast<std::uint64_t>(metrics::resident_memory_bytes())});
   if (call.flags.contains("json")) {
     print_json(config, ranks, memory);
     return base::ExitCode::done;

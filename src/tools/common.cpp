@@ -76,6 +76,18 @@ ConfigCall load_config_call(Invocation& invocation, const char* command, const s
   return call;
 }
 
+void settle_precision(const Invocation& invocation, config::Config& config) {
+  if (config.run.precision != "bf16") return;
+  const bool lacking = invocation.world.max(tensor::has_bf16_products() ? 0.0 : 1.0, "precision of all ranks") > 0;
+  if (!lacking) return;
+  config.run.precision = "fp32";
+  if (invocation.is_root())
+    fmt::print(stderr,
+               "warning: run.precision = bf16, but the CPU of at least one rank ({}) has no AVX512-BF16 instructions: "
+               "training in fp32\n",
+               tensor::cpu_name());
+}
+
 PlainCall::PlainCall(Invocation& invocation, const char* command, const std::vector<config::Flag>& flags)
     : command_(command) {
   if (wants_help(invocation.arguments)) {

@@ -37,6 +37,10 @@ int parse_ranks(const std::string& text);
 /// True if --help or -h is among the arguments.
 bool wants_help(const std::vector<std::string>& arguments);
 
+/// bf16 on a rank whose CPU lacks it becomes fp32 on all, with a warning of the first rank: it would be many times
+/// slower. Collective.
+void settle_precision(const Invocation& invocation, config::Config& config);
+
 /// Options of a command without a configuration. Not collective: problems are thrown as base::UsageError, by the
 /// constructor (unknown flags) and by the readers (bad values), on every rank that asks. So that one message comes of
 /// them, commands read options in on_root() or comm::together().

@@ -4,6 +4,7 @@
 
 #include "comm/together.hpp"
 #include "config/print.hpp"
+#include "metrics/process_memory.hpp"
 #include "plan/memory.hpp"
 #include "tools/command.hpp"
 #include "tools/common.hpp"
@@ -31,6 +32,9 @@ void print_opening(const Invocation& invocation, const config::Config& config, c
   fmt::print("{}\n", version_line(device));
   fmt::print("layout: {} ranks, data {}, {} threads a rank, {} ranks on this node\n", invocation.world.size(),
              invocation.world.size(), device.threads(), invocation.world.node_size());
+  const auto resident = static_cast<std::uint64_t>(metrics::resident_memory_bytes());
+  fmt::print("{}\n",
+             plan::describe(plan::predict_memory(config, {invocation.world.size(), device.threads(), resident})));
   fmt::print("{}\n", config::to_ini(config));
 }
 
@@ -42,6 +46,7 @@ base::ExitCode run_train(Invocation& invocation) {
   if (call.help_shown) return base::ExitCode::done;
   invocation.world.set_timeout(call.config.parallel.timeout);
   const std::unique_ptr<tensor::Device> device = make_device(invocation.world, call.threads);
+  settle_precision(invocation, call.config);
   const bool quiet = call.flags.contains("quiet");
   install_signal_handlers();
   train::TrainHooks hooks;

@@ -81,6 +81,17 @@ MatmulEngine::MatmulEngine(int threads) : threads_(threads), buffers_(static_cas
 
 MatmulEngine::~MatmulEngine() = default;
 
+std::size_t MatmulEngine::work_bytes(const Product& p) {
+  constexpr std::int64_t kPackedDepth = 4096;  // oneDNN packs no more of K at a time
+  const ProductTile tile = choose_tile(p.m, p.n, p.a.column_step != 1);
+  std::int64_t elements = (tile.rows + tile.columns) * std::min(p.k, kPackedDepth);
+  if (p.type == base::DType::bf16) return static_cast<std::size_t>(elements) * sizeof(base::Bf16);
+  elements += std::min<std::int64_t>(elements, 1 << 20);  // kept by oneDNN's allocations beside the packed factors
+  if (copies_a(p)) elements += (tile.rows + kPadding) * std::min(p.k, kCopyDepth);
+  if (copies_b(p)) elements += (tile.columns + kPadding) * std::min(p.k, kCopyDepth);
+  return static_cast<std::size_t>(elements) * sizeof(float);
+}
+
 void MatmulEngine::reserve(const Product& p, const ProductTile& tile) {
   const auto floats = [&p](bool copy, std::int64_t width) {
     return copy ? static_cast<std::size_t>(std::min(p.k, kCopyDepth) * (width + kPadding)) : std::size_t{0};
