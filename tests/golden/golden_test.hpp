@@ -18,17 +18,33 @@ namespace tessera::testing {
 inline const std::vector<std::string> golden_cases = {"gpt_gelu_tanh_tied", "gpt_gelu_tied", "gpt_relu_tied",
                                                       "gpt_silu_tied", "gpt_gelu_tanh_untied"};
 
+/// The case whose weights and batch ran once more with banded attention.
+inline const std::string banded_case = "gpt_silu_tied";
+
+inline std::string golden_path(const std::string& name) {
+  return std::string(TESSERA_GOLDEN_DATA) + "/" + name + ".h5";
+}
+
 inline GoldenFile golden_case(const std::string& name) {
-  return read_golden_file(std::string(TESSERA_GOLDEN_DATA) + "/" + name + ".h5");
+  return read_golden_file(golden_path(name));
+}
+
+inline GoldenVariant golden_variant(const std::string& name) {
+  return read_golden_variant(golden_path(name));
+}
+
+/// Says on the console that a test case cannot run; scripts/test.sh counts these lines.
+inline void skip(const std::string& why) {
+  const std::string message = "SKIPPED: " + why;
+  std::cout << message << std::endl;
+  BOOST_TEST_MESSAGE(message);
 }
 
 /// Path of a file of the development data, or "" (and a line that says so) where it is absent.
 inline std::string shared_data(const std::string& name) {
   const std::string path = std::string(TESSERA_SHARED_DATA) + "/" + name;
   if (std::filesystem::exists(path)) return path;
-  const std::string message = "SKIPPED: " + path + " is absent";
-  std::cout << message << std::endl;
-  BOOST_TEST_MESSAGE(message);
+  skip(path + " is absent");
   return "";
 }
 

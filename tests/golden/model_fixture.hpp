@@ -46,4 +46,33 @@ inline model::MicroBatch rows_of_batch(std::vector<std::int32_t>& tokens, std::v
           {}};
 }
 
+/// `window` > 0: banded attention in odd layers.
+inline config::ModelConfig config_of(const GoldenFile& golden, std::int64_t window = 0) {
+  config::ModelConfig config;
+  config.layers = golden.layers;
+  config.hidden = golden.hidden;
+  config.heads = golden.heads;
+  config.context = golden.context;
+  config.vocab = golden.vocab;
+  config.activation = golden.activation;
+  config.tied_head = golden.tied;
+  config.attention = window > 0 ? "alternating" : "dense";
+  config.window = window;
+  return config;
+}
+
+/// Mean loss over the targets that are not ignored; with `gradients` theirs too, overwritten.
+inline double mean_loss(const model::MicroBatch& batch, model::GptStage& stage, bool gradients) {
+  const auto targets = batch.targets.span<std::int32_t>();
+  const auto num_targets =
+      static_cast<double>(std::count_if(targets.begin(), targets.end(), [](std::int32_t id) { return id >= 0; }));
+  const double sum = stage.forward(batch, {}, gradients ? static_cast<float>(1 / num_targets) : 0.0f);
+  if (gradients) stage.backward(batch, {}, tensor::Accumulate::no, [](std::int64_t) {});
+  return sum / num_targets;
+}
+
+inline double mean_loss(GoldenFile& golden, model::GptStage& stage, bool gradients) {
+  return mean_loss(rows_of_batch(golden.tokens, golden.targets, 0, golden.batch, golden.length), stage, gradients);
+}
+
 }  // namespace tessera::testing

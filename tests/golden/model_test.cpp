@@ -52,32 +52,9 @@ const Tolerance& tolerance_of(const std::string& name) {
   throw std::logic_error("no tolerance is stated for " + name);
 }
 
-config::ModelConfig config_of(const GoldenFile& golden) {
-  config::ModelConfig config;
-  config.layers = golden.layers;
-  config.hidden = golden.hidden;
-  config.heads = golden.heads;
-  config.context = golden.context;
-  config.vocab = golden.vocab;
-  config.activation = golden.activation;
-  config.tied_head = golden.tied;
-  return config;
-}
-
-/// Mean loss of the whole batch; with `gradients` theirs too, from 0.
-double mean_loss(GoldenFile& golden, model::GptStage& stage, bool gradients) {
-  const model::MicroBatch batch = rows_of_batch(golden.tokens, golden.targets, 0, golden.batch, golden.length);
-  const auto num_targets = static_cast<double>(golden.num_targets());
-  const double sum = stage.forward(batch, {}, gradients ? static_cast<float>(1 / num_targets) : 0.0f);
-  if (gradients) {
-    stage.backward(batch, {}, tensor::Accumulate::no, [](std::int64_t) {});
-  }
-  return sum / num_targets;
-}
-
-void expect_gradients(const GoldenFile& golden, const model::Parameters& parameters) {
-  BOOST_TEST(parameters.all().size() == golden.gradients.size());
-  for (const auto& [name, expected] : golden.gradients) {
+void expect_gradients(const Tensors& gradients, const model::Parameters& parameters) {
+  BOOST_TEST(parameters.all().size() == gradients.size());
+  for (const auto& [name, expected] : gradients) {
     expect_close(parameters.get(name).gradient.span<float>(), expected.values, tolerance_of(name).gradient, 0,
                  "gradient of " + name);
   }
@@ -102,7 +79,20 @@ BOOST_DATA_TEST_CASE(logits_loss_and_gradients_equal_pytorch, golden_cases, name
   expect_close(stage.logits().span<float>(), golden.logits.values, kLogits, 0, "logits");
   const double loss_in_training = mean_loss(golden, stage, true);
   BOOST_TEST(std::abs(loss_in_training - golden.loss) <= kLoss, loss_in_training << " instead of " << golden.loss);
-  expect_gradients(golden, model.parameters);
+  expect_gradients(golden.gradients, model.parameters);
+}
+
+BOOST_AUTO_TEST_CASE(banded_attention_equals_pytorch) {
+  GoldenFile golden = golden_case(banded_case);
+  const GoldenVariant banded = golden_variant(banded_case + "_banded");
+  BOOST_TEST((banded.window > 0 && banded.window < golden.length));
+  LoadedModel model(config_of(golden, banded.window), golden.weights, true);
+  model::GptStage stage = model.stage(golden.batch, golden.length);
+  mean_loss(golden, stage, false);
+  expect_close(stage.logits().span<float>(), banded.logits.values, kLogits, 0, "logits");
+  const double loss = mean_loss(golden, stage, true);
+  BOOST_TEST(std::abs(loss - banded.loss) <= kLoss, loss << " instead of " << banded.loss);
+  expect_gradients(banded.gradients, model.parameters);
 }
 
 // One sequence at a time in a stage with room for more: gradients add up, nothing is left over from before.
@@ -119,7 +109,7 @@ BOOST_DATA_TEST_CASE(gradients_of_micro_batches_add_up, golden_cases, name) {
     stage.backward(batch, {}, accumulate, [](std::int64_t) {});
   }
   BOOST_TEST(std::abs(loss - golden.loss) <= kLoss, loss << " instead of " << golden.loss);
-  expect_gradients(golden, model.parameters);
+  expect_gradients(golden.gradients, model.parameters);
 }
 
 BOOST_DATA_TEST_CASE(adamw_updates_equal_pytorch, golden_cases, name) {

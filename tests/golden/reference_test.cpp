@@ -3,9 +3,8 @@
 // two published models. What the files hold was rounded to float once: 6e-8 of the value.
 #include <boost/test/data/test_case.hpp>
 
-#include "golden/golden_test.hpp"
+#include "golden/reference_model.hpp"
 #include "json/json.hpp"
-#include "reference/gpt.hpp"
 #include "support/gpt2_weights.hpp"
 
 namespace tessera::testing {
@@ -15,28 +14,8 @@ constexpr double kRounding = 6e-8;   // of a double to float, relative
 constexpr double kNoise = 1e-12;     // of sums in another order, absolute
 constexpr double kNoiseBias = 1e-8;  // of key biases after updates; see below
 
-reference::Weights as_doubles(const Tensors& tensors) {
-  reference::Weights weights;
-  for (const auto& [name, tensor] : tensors) {
-    weights.emplace(name, reference::Values(tensor.values.begin(), tensor.values.end()));
-  }
-  return weights;
-}
-
-reference::GptConfig config_of(const GoldenFile& golden) {
-  reference::GptConfig config;
-  config.layers = static_cast<std::size_t>(golden.layers);
-  config.hidden = static_cast<std::size_t>(golden.hidden);
-  config.heads = static_cast<std::size_t>(golden.heads);
-  config.context = static_cast<std::size_t>(golden.context);
-  config.vocab = static_cast<std::size_t>(golden.vocab);
-  config.activation = golden.activation;
-  config.tied_head = golden.tied;
-  return config;
-}
-
-reference::GptTrace forward(const GoldenFile& golden, const reference::Weights& weights) {
-  return reference::forward(config_of(golden), weights, golden.tokens, golden.targets,
+reference::GptTrace forward(const GoldenFile& golden, const reference::Weights& weights, std::int64_t window = 0) {
+  return reference::forward(reference_config(golden, window), weights, golden.tokens, golden.targets,
                             static_cast<std::size_t>(golden.batch));
 }
 
@@ -50,10 +29,22 @@ BOOST_DATA_TEST_CASE(reference_equals_pytorch, golden_cases, name) {
   BOOST_TEST(static_cast<std::int64_t>(trace.num_targets) == golden.num_targets());
   BOOST_TEST(std::abs(trace.mean_loss - golden.loss) <= kNoise, trace.mean_loss << " instead of " << golden.loss);
 
-  const reference::Weights gradients = reference::backward(config_of(golden), weights, trace);
+  const reference::Weights gradients = reference::backward(reference_config(golden), weights, trace);
   BOOST_TEST(gradients.size() == golden.gradients.size());
   for (const auto& [tensor, expected] : golden.gradients) {
     expect_close(gradients.at(tensor), expected.values, kNoise, kRounding, "gradient of " + tensor);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(banded_reference_equals_pytorch) {
+  const GoldenFile golden = golden_case(banded_case);
+  const GoldenVariant banded = golden_variant(banded_case + "_banded");
+  const reference::Weights weights = as_doubles(golden.weights);
+  const reference::GptTrace trace = forward(golden, weights, banded.window);
+  expect_close(trace.logits, banded.logits.values, kNoise, kRounding, "logits");
+  BOOST_TEST(std::abs(trace.mean_loss - banded.loss) <= kNoise, trace.mean_loss << " instead of " << banded.loss);
+  for (const auto& [tensor, gradient] : reference::backward(reference_config(golden, banded.window), weights, trace)) {
+    expect_close(gradient, banded.gradients.at(tensor).values, kNoise, kRounding, "gradient of " + tensor);
   }
 }
 
@@ -69,7 +60,7 @@ BOOST_DATA_TEST_CASE(reference_adamw_equals_pytorch, golden_cases, name) {
   for (std::size_t step = 0; step < settings.loss.size(); ++step) {
     const reference::GptTrace trace = forward(golden, weights);
     losses.push_back(trace.mean_loss);
-    norms.push_back(optimizer.step(weights, reference::backward(config_of(golden), weights, trace)));
+    norms.push_back(optimizer.step(weights, reference::backward(reference_config(golden), weights, trace)));
   }
   expect_close(losses, settings.loss, 1e-11, 0, "losses");
   expect_close(norms, settings.grad_norm, 1e-11, 0, "gradient norms");
@@ -82,7 +73,7 @@ BOOST_DATA_TEST_CASE(reference_adamw_equals_pytorch, golden_cases, name) {
 BOOST_DATA_TEST_CASE(reference_gradients_equal_finite_differences, golden_cases, name) {
   const GoldenFile golden = golden_case(name);
   reference::Weights weights = as_doubles(golden.weights);
-  const reference::Weights gradients = reference::backward(config_of(golden), weights, forward(golden, weights));
+  const reference::Weights gradients = reference::backward(reference_config(golden), weights, forward(golden, weights));
   constexpr double step = 1e-5;
   constexpr std::size_t num_probes = 10;
   for (auto& [tensor, values] : weights) {

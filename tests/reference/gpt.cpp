@@ -21,8 +21,8 @@ Values sum(const Values& first, const Values& second) {
   return result;
 }
 
-AttentionSize attention_size(const GptConfig& config, const GptTrace& trace) {
-  return {trace.batch, config.heads, trace.length, config.hidden / config.heads};
+AttentionSize attention_size(const GptConfig& config, const GptTrace& trace, std::size_t layer) {
+  return {trace.batch, config.heads, trace.length, config.hidden / config.heads, layer % 2 == 1 ? config.window : 0};
 }
 
 Values embed(const GptConfig& config, const Weights& w, const GptTrace& trace) {
@@ -134,7 +134,8 @@ GptTrace forward(const GptConfig& config, const Weights& weights, const std::vec
   const Values* x = &trace.embedded;
   trace.blocks.reserve(config.layers);
   for (std::size_t layer = 0; layer < config.layers; ++layer) {
-    trace.blocks.push_back(block_forward(config, weights, block_prefix(layer), *x, attention_size(config, trace)));
+    trace.blocks.push_back(
+        block_forward(config, weights, block_prefix(layer), *x, attention_size(config, trace, layer)));
     x = &trace.blocks.back().x2;
   }
   trace.final_norm = layernorm(*x, weights.at("final_norm.gain"), weights.at("final_norm.bias"), config.epsilon);
@@ -155,8 +156,8 @@ Weights backward(const GptConfig& config, const Weights& weights, const GptTrace
   Values dx = layernorm_backward(dnorm, last, weights.at("final_norm.gain"), config.epsilon,
                                  gradients.at("final_norm.gain"), gradients.at("final_norm.bias"));
   for (std::size_t layer = config.layers; layer-- > 0;) {
-    dx = block_backward(config, weights, block_prefix(layer), trace.blocks[layer], attention_size(config, trace), dx,
-                        gradients);
+    dx = block_backward(config, weights, block_prefix(layer), trace.blocks[layer], attention_size(config, trace, layer),
+                        dx, gradients);
   }
 
   const std::size_t H = config.hidden;

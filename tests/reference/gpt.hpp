@@ -15,7 +15,8 @@ struct GptConfig {
   std::size_t layers = 0, hidden = 0, heads = 0, context = 0, vocab = 0;
   std::string activation = "gelu_tanh";
   bool tied_head = true;
-  double epsilon = 1e-5;  // of LayerNorm
+  double epsilon = 1e-5;   // of LayerNorm
+  std::size_t window = 0;  // of attention in odd layers; 0: none
 };
 
 /// Tensors by full name ("blocks.0.mlp.up.weight"), matrices [out, in].

@@ -124,7 +124,7 @@ double activation_derivative(const std::string& name, double z) {
 }
 
 Attention attention(const Values& q, const Values& k, const Values& v, const AttentionSize& size) {
-  const auto [B, A, T, D] = size;
+  const auto [B, A, T, D, window] = size;
   const double scale = 1 / std::sqrt(static_cast<double>(D));
   const auto at = [A, T, D](std::size_t b, std::size_t t, std::size_t a) { return ((b * T + t) * A + a) * D; };
   Attention result{Values(B * A * T * T, -std::numeric_limits<double>::infinity()), Values(B * A * T * T),
@@ -135,13 +135,13 @@ Attention attention(const Values& q, const Values& k, const Values& v, const Att
         double* scores = &result.scores[((b * A + a) * T + i) * T];
         double* probabilities = &result.probabilities[((b * A + a) * T + i) * T];
         double largest = -std::numeric_limits<double>::infinity(), total = 0;
-        for (std::size_t j = 0; j <= i; ++j) {
+        for (std::size_t j = size.first_key(i); j <= i; ++j) {
           scores[j] = 0;
           for (std::size_t d = 0; d < D; ++d) scores[j] += scale * q[at(b, i, a) + d] * k[at(b, j, a) + d];
           largest = std::max(largest, scores[j]);
         }
-        for (std::size_t j = 0; j <= i; ++j) total += probabilities[j] = std::exp(scores[j] - largest);
-        for (std::size_t j = 0; j <= i; ++j) {
+        for (std::size_t j = size.first_key(i); j <= i; ++j) total += probabilities[j] = std::exp(scores[j] - largest);
+        for (std::size_t j = size.first_key(i); j <= i; ++j) {
           probabilities[j] /= total;
           for (std::size_t d = 0; d < D; ++d) result.out[at(b, i, a) + d] += probabilities[j] * v[at(b, j, a) + d];
         }
@@ -154,7 +154,7 @@ Attention attention(const Values& q, const Values& k, const Values& v, const Att
 // With p the probabilities of one query and dp_j = dout · v_j:  dscore_j = p_j (dp_j - sum_l p_l dp_l).
 void attention_backward(const Values& dout, const Values& q, const Values& k, const Values& v, const Attention& forward,
                         const AttentionSize& size, Values& dq, Values& dk, Values& dv) {
-  const auto [B, A, T, D] = size;
+  const auto [B, A, T, D, window] = size;
   const double scale = 1 / std::sqrt(static_cast<double>(D));
   const auto at = [A, T, D](std::size_t b, std::size_t t, std::size_t a) { return ((b * T + t) * A + a) * D; };
   dq.assign(q.size(), 0);
@@ -166,14 +166,14 @@ void attention_backward(const Values& dout, const Values& q, const Values& k, co
         const double* p = &forward.probabilities[((b * A + a) * T + i) * T];
         Values dp(T);
         double dot = 0;
-        for (std::size_t j = 0; j <= i; ++j) {
+        for (std::size_t j = size.first_key(i); j <= i; ++j) {
           for (std::size_t d = 0; d < D; ++d) {
             dp[j] += dout[at(b, i, a) + d] * v[at(b, j, a) + d];
             dv[at(b, j, a) + d] += p[j] * dout[at(b, i, a) + d];
           }
           dot += p[j] * dp[j];
         }
-        for (std::size_t j = 0; j <= i; ++j) {
+        for (std::size_t j = size.first_key(i); j <= i; ++j) {
           const double dscore = p[j] * (dp[j] - dot);
           for (std::size_t d = 0; d < D; ++d) {
             dq[at(b, i, a) + d] += scale * dscore * k[at(b, j, a) + d];

@@ -30,11 +30,14 @@ double activation_derivative(const std::string& name, double z);
 
 struct AttentionSize {
   std::size_t batch, heads, length, head_dim;  // B, A, T, D
+  std::size_t window = 0;                      // nearest keys that a query sees, its own among them; 0: all of the past
+
+  std::size_t first_key(std::size_t query) const { return window > 0 && query >= window ? query - window + 1 : 0; }
 };
 
 /// Causal self-attention of q, k, v [B, T, A, D]: every step is kept.
 struct Attention {
-  Values scores;         // [B, A, T, T] q k / sqrt(D); -infinity where the key lies in the future
+  Values scores;         // [B, A, T, T] q k / sqrt(D); -infinity where the query does not see the key
   Values probabilities;  // [B, A, T, T] softmax over keys
   Values out;            // [B, T, A, D]
 };

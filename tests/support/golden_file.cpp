@@ -81,4 +81,23 @@ GoldenFile read_golden_file(const std::string& path) {
   return golden;
 }
 
+GoldenVariant read_golden_variant(const std::string& path) {
+  const hdf5::File file = hdf5::File::open_read_only(path);
+  GoldenVariant variant;
+  variant.window = file.int_attribute("/", "window");
+  variant.tokens = read_values<std::int32_t>(file, "/tokens", hdf5::Type::i32);
+  variant.targets = read_values<std::int32_t>(file, "/targets", hdf5::Type::i32);
+  variant.logits = read_tensor(file, "/logits");
+  variant.loss = read_doubles(file, "/loss").at(0);
+  variant.gradients = read_group(file, file.datasets(), "/gradients/");
+  if (!file.exists("/autocast/errors")) return variant;
+  variant.autocast.tokens = read_values<std::int32_t>(file, "/autocast/tokens", hdf5::Type::i32);
+  variant.autocast.targets = read_values<std::int32_t>(file, "/autocast/targets", hdf5::Type::i32);
+  const std::vector<double> errors = read_doubles(file, "/autocast/errors");
+  variant.autocast.logits_error = errors.at(0);
+  std::size_t next = 1;
+  for (const auto& [name, gradient] : variant.gradients) variant.autocast.errors[name] = errors.at(next++);
+  return variant;
+}
+
 }  // namespace tessera::testing

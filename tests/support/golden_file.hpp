@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -32,7 +33,26 @@ struct GoldenFile {
   std::int64_t num_targets() const;
 };
 
-/// Throws base::Error naming the file and the object that is missing or has another type.
+/// Another run of the weights of a GoldenFile: with banded attention, or rounded to bf16 where Tessera rounds
+/// (scripts/bf16_emulation.py).
+struct GoldenVariant {
+  std::int64_t window = 0;                    ///< of the odd layers, 0: dense
+  std::vector<std::int32_t> tokens, targets;  ///< [B, T]; B = 1 in bf16
+  Tensor logits;                              ///< [B, T, V]
+  double loss = 0;
+  Tensors gradients;
+
+  /// bf16 only: how far PyTorch's autocast is from float64 on some sequences, each of them a batch. Roots of sums of
+  /// squares over all sequences, of the logits and of each gradient.
+  struct Autocast {
+    std::vector<std::int32_t> tokens, targets;  ///< [sequences, T]
+    double logits_error = 0;
+    std::map<std::string, double> errors;
+  } autocast;
+};
+
+/// Both throw base::Error naming the file and the object that is missing or has another type.
 GoldenFile read_golden_file(const std::string& path);
+GoldenVariant read_golden_variant(const std::string& path);
 
 }  // namespace tessera::testing
