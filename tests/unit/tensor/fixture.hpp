@@ -54,12 +54,13 @@ inline void expect_near(const std::vector<float>& actual, const Values& expected
                                                 << expected[where] << ", allowed " << tolerance * largest);
 }
 
-/// Runs `operation` with 1, 2, 3 and 7 threads; it returns its outputs, which must have the same bits. Returns them.
+/// Runs `operation` with 1, 2, 3, 7 and 16 threads; it returns its outputs, which must have the same bits. Returns
+/// them.
 inline std::vector<std::vector<float>> with_any_threads(
     const std::string& what, const std::function<std::vector<std::vector<float>>(tensor::Device&)>& operation) {
   tensor::Device one(1);
   const std::vector<std::vector<float>> expected = operation(one);
-  for (const int threads : {2, 3, 7}) {
+  for (const int threads : {2, 3, 7, 16}) {
     tensor::Device device(threads);
     const std::vector<std::vector<float>> outputs = operation(device);
     for (std::size_t i = 0; i < outputs.size(); ++i)
