@@ -42,8 +42,9 @@ struct DataConfig {
 
 struct OptimConfig {
   double lr = 6e-4, min_lr = 6e-5;
-  std::string lr_schedule = "cosine";
-  std::int64_t warmup = 0;  // steps
+  std::string lr_schedule = "cosine";  // cosine | linear | constant | wsd
+  std::int64_t warmup = 0;             // steps
+  double decay = 0.1;                  // wsd: fraction of run.steps in which the rate falls
   double beta1 = 0.9, beta2 = 0.95, epsilon = 1e-8, weight_decay = 0.1;
   double clip_norm = 1.0;             // 0 = off
   double clip_value = 0.0;            // 0 = off

@@ -102,10 +102,14 @@ constexpr double kLeastEpsilon = 1.2e-38;
 void add_optim(std::vector<Option>& table) {
   const auto optim = &Config::optim;
   table.push_back(real_option("optim.lr", "highest learning rate", optim, &OptimConfig::lr, 0.0));
-  table.push_back(real_option("optim.min_lr", "learning rate at run.steps", optim, &OptimConfig::min_lr, 0.0));
-  table.push_back(choice_option("optim.lr_schedule", "course of the learning rate after warmup", optim,
-                                &OptimConfig::lr_schedule, {"cosine", "constant"}));
+  table.push_back(
+      real_option("optim.min_lr", "learning rate at run.steps, unless constant", optim, &OptimConfig::min_lr, 0.0));
+  table.push_back(choice_option("optim.lr_schedule",
+                                "course of the learning rate after warmup; wsd: constant, then a line to optim.min_lr",
+                                optim, &OptimConfig::lr_schedule, {"cosine", "linear", "constant", "wsd"}));
   table.push_back(count_option("optim.warmup", "steps of linear warmup", optim, &OptimConfig::warmup, 0));
+  table.push_back(real_option("optim.decay", "wsd: last fraction of run.steps, in which the learning rate falls", optim,
+                              &OptimConfig::decay, 0.0, 1.0));
   table.push_back(
       real_option("optim.beta1", "AdamW: decay of the first moment", optim, &OptimConfig::beta1, 0.0, 1.0, true));
   table.push_back(

@@ -57,6 +57,17 @@ void check_optim(const OptimConfig& optim, std::vector<Problem>& problems) {
                                                     optim.min_lr, optim.lr)});
 }
 
+void check_schedule(const OptimConfig& optim, std::int64_t steps, std::vector<Problem>& problems) {
+  if (optim.lr_schedule != "wsd" || steps == 0) return;
+  const double decay = optim.decay * static_cast<double>(steps);
+  if (static_cast<double>(optim.warmup) + decay > static_cast<double>(steps))
+    problems.push_back(
+        {"optim.decay",
+         fmt::format("optim.decay = {} of run.steps = {} and optim.warmup = {} overlap: lower one of the "
+                     "two, or raise run.steps",
+                     optim.decay, steps, optim.warmup)});
+}
+
 void check_batch(const Config& config, int ranks, std::vector<Problem>& problems) {
   const std::int64_t batch = config.optim.batch, micro = config.optim.micro_batch;
   if (config.parallel.data != "auto" && config.parallel.data != std::to_string(ranks))
@@ -87,6 +98,7 @@ std::vector<Problem> validate(const Config& config, int ranks) {
   check_attention(config.model, problems);
   check_data(config.data, problems);
   check_optim(config.optim, problems);
+  check_schedule(config.optim, config.run.steps, problems);
   check_batch(config, ranks, problems);
   return problems;
 }

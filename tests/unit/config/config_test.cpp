@@ -55,7 +55,7 @@ std::string other_value(const Option& option) {
     return option.values.substr(bar + 3);
   }
   if (option.key == "run.precision") return "fp32";
-  if (option.values.find("[0, 1)") != std::string::npos) return "0.25";
+  if (option.values.find("in [0, 1") != std::string::npos) return "0.25";
   return "7";
 }
 
@@ -160,6 +160,19 @@ BOOST_AUTO_TEST_CASE(rules_between_keys) {
   BOOST_TEST(validate(micro, 3).empty());
   BOOST_TEST(validate(micro, 2).size() == 1U);
   BOOST_TEST(missing_keys(micro, {"run.dir", "run.steps", "optim.batch"}).size() == 2U);
+}
+
+BOOST_AUTO_TEST_CASE(warmup_and_decay_may_not_overlap) {
+  Config config;
+  config.optim.lr_schedule = "wsd";
+  config.optim.decay = 0.25;
+  config.optim.warmup = 76;
+  BOOST_TEST(validate(config, 1).empty());  // no run.steps, no run
+  config.run.steps = 100;
+  BOOST_REQUIRE(validate(config, 1).size() == 1U);
+  expect_words(validate(config, 1).front().message, {"optim.decay = 0.25", "optim.warmup = 76", "run.steps = 100"});
+  config.optim.warmup = 75;
+  BOOST_TEST(validate(config, 1).empty());
 }
 
 BOOST_AUTO_TEST_CASE(threads_follow_the_environment) {

@@ -36,6 +36,54 @@ BOOST_AUTO_TEST_CASE(constant_schedule_and_no_warmup) {
   BOOST_TEST(learning_rate(config, 10, 10) == 1e-3);
 }
 
+BOOST_AUTO_TEST_CASE(linear_falls_in_a_line_to_min_lr) {
+  config::OptimConfig config = cosine();
+  config.lr_schedule = "linear";
+  BOOST_TEST(learning_rate(config, 2000, 100) == 1e-3, boost::test_tools::tolerance(1e-12));
+  BOOST_TEST(learning_rate(config, 2000, 1050) == 5.5e-4, boost::test_tools::tolerance(1e-12));
+  BOOST_TEST(learning_rate(config, 2000, 2000) == 1e-4, boost::test_tools::tolerance(1e-12));
+  for (std::int64_t step = 101; step <= 2000; ++step)
+    BOOST_TEST_REQUIRE(learning_rate(config, 2000, step - 1) - learning_rate(config, 2000, step) == 9e-4 / 1900,
+                       boost::test_tools::tolerance(1e-8));
+}
+
+BOOST_AUTO_TEST_CASE(wsd_is_constant_until_its_decay_and_ends_at_min_lr) {
+  config::OptimConfig config = cosine();
+  config.lr_schedule = "wsd";
+  config.decay = 0.2;
+  BOOST_TEST(decay_steps(config, 2000) == 400);
+  BOOST_TEST(learning_rate(config, 2000, 50) == 5e-4, boost::test_tools::tolerance(1e-12));
+  for (std::int64_t step = 100; step <= 1600; ++step) BOOST_TEST_REQUIRE(learning_rate(config, 2000, step) == 1e-3);
+  BOOST_TEST(learning_rate(config, 2000, 1601) == 1e-3 - 9e-4 / 400, boost::test_tools::tolerance(1e-12));
+  BOOST_TEST(learning_rate(config, 2000, 1800) == 5.5e-4, boost::test_tools::tolerance(1e-12));
+  BOOST_TEST(learning_rate(config, 2000, 2000) == 1e-4, boost::test_tools::tolerance(1e-12));
+  // A longer run has the same rates up to its own decay, so a stable run can be prolonged.
+  for (std::int64_t step = 1; step <= 1600; ++step)
+    BOOST_TEST_REQUIRE(learning_rate(config, 2000, step) == learning_rate(config, 9000, step));
+  config.decay = 0;
+  BOOST_TEST(learning_rate(config, 2000, 1999) == 1e-3);
+  BOOST_TEST(learning_rate(config, 2000, 2000) == 1e-4, boost::test_tools::tolerance(1e-12));
+}
+
+BOOST_AUTO_TEST_CASE(no_schedule_jumps) {
+  for (const std::string schedule : {"cosine", "linear", "constant", "wsd"})
+    for (const std::int64_t warmup : {0, 1, 100}) {
+      config::OptimConfig config = cosine();
+      config.lr_schedule = schedule;
+      config.warmup = warmup;
+      const double steepest = 1.6 * config.lr / 100;  // of all pieces; a cosine is pi / 2 as steep as its line
+      for (std::int64_t step = std::max<std::int64_t>(1, warmup); step < 1000; ++step)
+        BOOST_TEST_REQUIRE(
+            std::abs(learning_rate(config, 1000, step + 1) - learning_rate(config, 1000, step)) <= steepest,
+            schedule << " jumps at step " << step);
+      BOOST_TEST(learning_rate(config, 1000, std::max<std::int64_t>(1, warmup)) == config.lr,
+                 boost::test_tools::tolerance(2e-3));
+      BOOST_TEST(learning_rate(config, 1000, 1000) == (schedule == "constant" ? config.lr : config.min_lr),
+                 boost::test_tools::tolerance(1e-12));
+      BOOST_TEST(learning_rate(config, 1000, 1500) == learning_rate(config, 1000, 1000));
+    }
+}
+
 /// Two tensors, of which only the first decays.
 struct Tiles {
   std::vector<float> w1{1.0f, -2.0f, 3.0f}, g1{3.0f, 0.0f, 4.0f}, w2{0.5f}, g2{12.0f};
