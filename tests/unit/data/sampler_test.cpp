@@ -2,8 +2,10 @@
 #include "data/sampler.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <set>
 
+#include "base/philox.hpp"
 #include "data/windows.hpp"
 #include "unit/data/fixture.hpp"
 
@@ -35,6 +37,49 @@ BOOST_AUTO_TEST_CASE(permutations_of_huge_sizes_stay_in_range_and_collide_nowher
     BOOST_TEST(seen.size() == 20'000U);
     BOOST_TEST(std::abs(sum / 20'000 - 0.5) < 5 * 0.2887 / 141.4);  // five standard deviations of a uniform mean
   }
+}
+
+/// The permutation run backwards: the rounds in reverse, again until the element lies in range.
+std::uint64_t inverse_of_permute(std::uint64_t seed, std::uint64_t epoch, std::uint64_t size, std::uint64_t to) {
+  const base::PhiloxKey key = base::philox_key(seed, base::RandomStream::data_order);
+  const int half_bits = std::max(1, static_cast<int>(std::bit_width(size - 1) + 1) / 2);
+  const std::uint64_t mask = (std::uint64_t{1} << half_bits) - 1;
+  do {
+    std::uint64_t left = to >> half_bits, right = to & mask;
+    for (std::uint32_t round = 8; round-- > 0;) {
+      std::uint32_t words[4];
+      base::philox4x32(key, static_cast<std::uint32_t>(left), round, static_cast<std::uint32_t>(epoch),
+                       static_cast<std::uint32_t>(epoch >> 32), words);
+      const std::uint64_t before = right ^ (words[0] & mask);
+      right = left;
+      left = before;
+    }
+    to = left << half_bits | right;
+  } while (to >= size);
+  return to;
+}
+
+BOOST_AUTO_TEST_CASE(permutations_of_huge_sizes_have_an_inverse) {
+  for (const std::uint64_t size : {std::uint64_t{1000}, std::uint64_t{10'000'000'000}, (std::uint64_t{1} << 63) + 5})
+    for (std::uint64_t i = 0; i < 5000; ++i) {
+      const std::uint64_t index = i * (size / 5000 + 1) % size, epoch = i % 7 << 32;
+      BOOST_REQUIRE(inverse_of_permute(3, epoch, size, data::permute(3, epoch, size, index)) == index);
+      BOOST_REQUIRE(data::permute(3, epoch, size, inverse_of_permute(3, epoch, size, index)) == index);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(samples_of_ten_billion_windows_lie_in_the_data_and_apart) {
+  constexpr std::int64_t context = 2048, windows = 10'000'000'000, num_tokens = (windows + 1) * context + 1;
+  const data::Sampler sampler(11, num_tokens, context);
+  BOOST_TEST(sampler.samples_per_epoch() == static_cast<std::uint64_t>(windows));
+  // A function that drew windows at random would give one of them twice in 400'000 draws (8 pairs on average).
+  std::vector<std::int64_t> starts;
+  for (std::uint64_t i = 0; i < 400'000; ++i) {
+    starts.push_back(sampler.first_token(2 * static_cast<std::uint64_t>(windows) - 400'000 + i));
+    BOOST_REQUIRE((starts.back() >= 0 && starts.back() + context < num_tokens));
+  }
+  std::sort(starts.begin(), starts.end());
+  for (std::size_t i = 1; i < starts.size(); ++i) BOOST_REQUIRE(starts[i] - starts[i - 1] >= context);
 }
 
 BOOST_AUTO_TEST_CASE(epochs_and_seeds_have_orders_of_their_own) {
