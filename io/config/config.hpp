@@ -35,8 +35,8 @@ struct ModelConfig {
 };
 
 struct DataConfig {
-  std::string train, valid;     // token files
-  double valid_fraction = 0.0;  // last part of `train` held out when `valid` is empty
+  std::string train, valid;     // token files, as parse_data_files reads them
+  double valid_fraction = 0.0;  // last part of each file of `train` held out when `valid` is empty
   std::string tokenizer;        // optional: must equal the token files' tokenizer
 };
 

@@ -3,6 +3,7 @@
 
 #include <charconv>
 
+#include "config/data_files.hpp"
 #include "config/option_values.hpp"
 #include "config/threads.hpp"
 
@@ -43,6 +44,21 @@ Option bytes_option(const char* key, const char* help, ParallelConfig Config::*s
             if (bytes < 4) refuse(key, value, rule);
             config.*section.*member = bytes;
           }};
+}
+
+Option files_option(const char* key, const char* help, const char* values, std::string DataConfig::*member,
+                    bool with_weights) {
+  Option option = text_option(key, help, &Config::data, member);
+  option.values = values;
+  option.set = [=, set_text = option.set](Config& config, const std::string& value) {
+    for (const DataFile& file : parse_data_files(key, value))
+      if (with_weights && file.weight == 0)
+        refuse(
+            key, value,
+            "path:weight, path:weight, ... for several files (a path with a comma cannot be given: rename the file)");
+    set_text(config, value);
+  };
+  return option;
 }
 
 void add_run(std::vector<Option>& table) {
@@ -88,9 +104,12 @@ void add_model(std::vector<Option>& table) {
 
 void add_data(std::vector<Option>& table) {
   const auto data = &Config::data;
-  table.push_back(text_option("data.train", "token file to train on", data, &DataConfig::train));
-  table.push_back(text_option("data.valid", "token file to evaluate on", data, &DataConfig::valid));
-  table.push_back(real_option("data.valid_fraction", "last part of data.train held out when data.valid is empty", data,
+  table.push_back(files_option("data.train", "token files to train on; samples are mixed by weight",
+                               "a path, or path:weight, path:weight, ...", &DataConfig::train, true));
+  table.push_back(files_option("data.valid", "token files to evaluate on; without weights every token counts the same",
+                               "a path, or several with commas, with weights or without", &DataConfig::valid, false));
+  table.push_back(real_option("data.valid_fraction",
+                              "last part of each file of data.train held out when data.valid is empty", data,
                               &DataConfig::valid_fraction, 0.0, 1.0, true));
   table.push_back(text_option("data.tokenizer", "if set, must be the tokenizer of data.train: bytes or a path", data,
                               &DataConfig::tokenizer));

@@ -48,7 +48,8 @@ void expect_words(const std::string& message, const std::vector<std::string>& wo
 
 /// A value other than the default for each kind of rule.
 std::string other_value(const Option& option) {
-  if (option.values.starts_with("text")) return "some where/file.h5";
+  if (option.key == "data.train") return "a.h5:0.7, b.h5:3e-1";
+  if (option.values.starts_with("text") || option.key == "data.valid") return "some where/file.h5";
   if (option.values == "true | false") return option.get(Config{}) == "true" ? "false" : "true";
   if (option.values.find(" | ") != std::string::npos) {
     const std::size_t bar = option.values.rfind(" | ");
