@@ -22,6 +22,27 @@ const std::vector<config::Flag> kFlags = {
     {"json", false, "print one JSON object"},
 };
 
+json::Json to_json(const train::Evaluation& result) {
+  json::Json metrics{json::Object{}};
+  metrics.set("loss", result.loss).set("perplexity", result.perplexity()).set("bits_per_byte", result.bits_per_byte);
+  return metrics;
+}
+
+json::Json files_json(const std::vector<EvaluationText>& texts, const std::vector<train::Evaluation>& parts) {
+  json::Json list{json::Array{}};
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    json::Json entry{json::Object{}};
+    entry.set("file", texts[i].range().file->path()).set("metrics", to_json(parts[i]));
+    list.push(std::move(entry.set("samples", parts[i].num_targets)));
+  }
+  return list;
+}
+
+void print_result(const std::string& name, const train::Evaluation& result) {
+  fmt::print("{}: {} tokens   loss {:.6f} nats a token   perplexity {:.4f}   {:.4f} bits a byte\n", name,
+             result.num_targets, result.loss, result.perplexity(), result.bits_per_byte);
+}
+
 }  // namespace
 
 base::ExitCode run_evaluate(Invocation& invocation) {
@@ -29,37 +50,46 @@ base::ExitCode run_evaluate(Invocation& invocation) {
   if (call.help_shown()) return base::ExitCode::done;
   const comm::Communicator& world = invocation.world;
   train::LoadedModel model;
-  EvaluationText text;
-  std::uint64_t text_bytes = 0;
+  std::vector<EvaluationText> texts;
+  std::vector<std::uint64_t> text_bytes;
   int threads = 1;
   comm::together(world, "model and data", [&] {
     const std::string task = call.text("task", "perplexity");
     if (task != "perplexity") base::fail_usage("--task '{}' is not known; the one task is perplexity", task);
     model = train::load_model(call.required("checkpoint"));
-    text = call.has("data") ? open_evaluation_text(call.text("data", ""), *model.tokenizer)
-                            : held_out_text(model.config.data, *model.tokenizer, model.path);
-    if (text.range().num_tokens() < 2) base::fail_usage("the text to evaluate on has fewer than 2 tokens");
-    text_bytes = train::target_text_bytes(text.range());
+    if (call.has("data"))
+      texts.push_back(open_evaluation_text(call.text("data", ""), *model.tokenizer));
+    else
+      texts = held_out_texts(model.config.data, *model.tokenizer, model.path);
+    for (const EvaluationText& text : texts) {
+      if (text.range().num_tokens() < 2) base::fail_usage("{} has fewer than 2 tokens to evaluate on", text.name());
+      text_bytes.push_back(train::target_text_bytes(text.range()));
+    }
     threads = call.threads(invocation);
   });
   const std::unique_ptr<tensor::Device> device = make_device(world, threads);
   const std::int64_t context = model.config.model.context;
   const std::int64_t batch = train::automatic_micro_batch(16, context);
   model::GptStage stage(*device, model.config.model, *model.parameters, {batch, context, false});
-  const train::Evaluation result = train::evaluate(world, stage, text.range(), context, batch, text_bytes);
+  train::TokenMixture mixture;
+  std::vector<train::Evaluation> parts;
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    mixture.sources.push_back({texts[i].range(), texts[i].weight()});
+    parts.push_back(train::evaluate(world, stage, texts[i].range(), context, batch, text_bytes[i]));
+  }
+  const train::Evaluation whole = train::combine(parts, mixture);
   if (!invocation.is_root()) return base::ExitCode::done;
   if (call.has("json")) {
-    json::Json metrics{json::Object{}};
-    metrics.set("loss", result.loss).set("perplexity", result.perplexity()).set("bits_per_byte", result.bits_per_byte);
     json::Json object{json::Object{}};
-    object.set("task", "perplexity").set("metrics", std::move(metrics)).set("samples", result.num_targets);
+    object.set("task", "perplexity").set("metrics", to_json(whole)).set("samples", whole.num_targets);
     object.set("checkpoint", model.path).set("step", model.state.step);
+    if (parts.size() > 1) object.set("files", files_json(texts, parts));
     fmt::print("{}\n", object.dump());
-  } else {
-    fmt::print("'{}' (step {}) on {}: {} tokens\n", model.path, model.state.step, text.name(), result.num_targets);
-    fmt::print("loss {:.6f} nats a token   perplexity {:.4f}   {:.4f} bits a byte\n", result.loss, result.perplexity(),
-               result.bits_per_byte);
+    return base::ExitCode::done;
   }
+  fmt::print("'{}' (step {})\n", model.path, model.state.step);
+  for (std::size_t i = 0; i < parts.size(); ++i) print_result(texts[i].name(), parts[i]);
+  if (parts.size() > 1) print_result("all of it", whole);
   return base::ExitCode::done;
 }
 

@@ -6,6 +6,7 @@
 #include <iterator>
 
 #include "base/error.hpp"
+#include "config/data_files.hpp"
 #include "data/prepare.hpp"
 #include "data/split.hpp"
 #include "tools/temporary_folder.hpp"
@@ -13,10 +14,11 @@
 namespace tessera::tools {
 
 EvaluationText::EvaluationText(std::unique_ptr<data::TokenFile> file, std::string name, std::int64_t first,
-                               std::int64_t last)
+                               std::int64_t last, double weight)
     : file_(std::move(file)),
       name_(std::move(name)),
-      range_{file_.get(), first, last < 0 ? file_->num_tokens() : last} {}
+      range_{file_.get(), first, last < 0 ? file_->num_tokens() : last},
+      weight_(weight) {}
 
 namespace {
 
@@ -46,14 +48,20 @@ EvaluationText open_evaluation_text(const std::string& path, const text::Tokeniz
   return {std::make_unique<data::TokenFile>(data::TokenFile::open(output)), "'" + path + "'", 0, -1};
 }
 
-EvaluationText held_out_text(const config::DataConfig& config, const text::Tokenizer& tokenizer,
-                             const std::string& checkpoint) {
-  if (!config.valid.empty()) return {open_token_file(config.valid, tokenizer), "'" + config.valid + "'", 0, -1};
+std::vector<EvaluationText> held_out_texts(const config::DataConfig& config, const text::Tokenizer& tokenizer,
+                                           const std::string& checkpoint) {
+  std::vector<EvaluationText> texts;
+  for (const auto& [path, weight] : config::parse_data_files("data.valid", config.valid))
+    texts.emplace_back(open_token_file(path, tokenizer), "'" + path + "'", 0, -1, weight);
+  if (!texts.empty()) return texts;
   if (config.valid_fraction <= 0)
     base::fail_usage("the run of '{}' held nothing out: give a text or token file with --data", checkpoint);
-  auto file = open_token_file(config.train, tokenizer);
-  const std::int64_t split = data::held_out_start(file->num_tokens(), config.valid_fraction);
-  return {std::move(file), "the held-out part of '" + config.train + "'", split, -1};
+  for (const auto& [path, weight] : config::parse_data_files("data.train", config.train)) {
+    auto file = open_token_file(path, tokenizer);
+    const std::int64_t split = data::held_out_start(file->num_tokens(), config.valid_fraction);
+    texts.emplace_back(std::move(file), "the held-out part of '" + path + "'", split, -1, weight);
+  }
+  return texts;
 }
 
 std::string read_text(const std::string& path) {

@@ -3,19 +3,12 @@
 
 #include <vector>
 
-#include "config/config.hpp"
+#include "data/mixture.hpp"
 #include "data/sampler.hpp"
-#include "data/token_file.hpp"
 #include "model/batch.hpp"
+#include "train/tokens.hpp"
 
 namespace tessera::train {
-
-/// Tokens [first, last) of a token file: the part that trains or the part that is held out.
-struct TokenRange {
-  const data::TokenFile* file = nullptr;
-  std::int64_t first = 0, last = 0;
-  std::int64_t num_tokens() const { return last - first; }
-};
 
 /// How the global batch of a step is cut: rank r of P takes sequences [r B/P, (r+1) B/P) in micro-batches of b.
 struct BatchCut {
@@ -25,10 +18,11 @@ struct BatchCut {
   std::int64_t num_micro_batches() const { return sequences_per_rank() / micro_batch; }
 };
 
-/// Micro-batches of a step as a pure function of (seed, step): sample s of step k has the global index k * B + s.
+/// Micro-batches of a step as a pure function of (seed, step): sample s of step k has the global index k * B + s, by
+/// which data::Mixture chooses a source, and data::Sampler a window in it.
 class BatchSource {
  public:
-  BatchSource(const TokenRange& tokens, std::uint64_t seed, std::int64_t context, const BatchCut& cut);
+  BatchSource(const TokenMixture& tokens, std::uint64_t seed, std::int64_t context, const BatchCut& cut);
 
   /// Micro-batch `micro` of this rank in step `step` (from 0). Valid until the next call.
   model::MicroBatch load(std::int64_t step, std::int64_t micro);
@@ -37,10 +31,11 @@ class BatchSource {
   const BatchCut& cut() const { return cut_; }
 
  private:
-  TokenRange range_;
+  TokenMixture data_;
   std::int64_t context_;
   BatchCut cut_;
-  data::Sampler sampler_;
+  data::Mixture mixture_;
+  std::vector<data::Sampler> samplers_;  // one a source
   std::vector<std::uint64_t> samples_;
   std::vector<std::int32_t> tokens_, targets_, window_;
 };

@@ -50,4 +50,22 @@ Evaluation evaluate(const comm::Communicator& ranks, model::GptStage& stage, con
   return result;
 }
 
+Evaluation combine(const std::vector<Evaluation>& parts, const TokenMixture& mixture) {
+  if (parts.size() == 1) return parts.front();
+  Evaluation whole;
+  double shares = 0, loss = 0, bytes_per_token = 0;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    const auto num_targets = static_cast<double>(parts[i].num_targets);
+    const double weight = mixture.sources[i].weight, share = weight > 0 ? weight : num_targets;
+    shares += share;
+    loss += share * parts[i].loss;
+    bytes_per_token += share * static_cast<double>(parts[i].text_bytes) / num_targets;
+    whole.num_targets += parts[i].num_targets;
+    whole.text_bytes += parts[i].text_bytes;
+  }
+  whole.loss = loss / shares;
+  if (bytes_per_token > 0) whole.bits_per_byte = loss / std::numbers::ln2 / bytes_per_token;
+  return whole;
+}
+
 }  // namespace tessera::train

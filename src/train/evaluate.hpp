@@ -3,7 +3,7 @@
 
 #include "comm/communicator.hpp"
 #include "model/gpt_stage.hpp"
-#include "train/batch_source.hpp"
+#include "train/tokens.hpp"
 
 namespace tessera::train {
 
@@ -23,5 +23,9 @@ std::uint64_t target_text_bytes(const TokenRange& range);
 /// the ranks in turns of max_batch. Collective over `ranks`; same result on all.
 Evaluation evaluate(const comm::Communicator& ranks, model::GptStage& stage, const TokenRange& range,
                     std::int64_t context, std::int64_t max_batch, std::uint64_t text_bytes);
+
+/// Several parts of a mixture as one: tokens of each part in the proportion of its weight, or of its number of targets
+/// where no part has a weight. One part: itself.
+Evaluation combine(const std::vector<Evaluation>& parts, const TokenMixture& mixture);
 
 }  // namespace tessera::train

@@ -61,7 +61,7 @@ bool equal_on_all_ranks(const comm::Communicator& ranks, const std::vector<std::
 }  // namespace
 
 ParityRecord record_run(const comm::Communicator& ranks, tensor::Device& device, const config::Config& config,
-                        const TokenRange& tokens) {
+                        const TokenMixture& tokens) {
   Replica replica(ranks, device, config, tokens);
   ParityRecord record;
   for (const model::Parameter& p : replica.parameters().all()) {

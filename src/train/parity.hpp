@@ -27,7 +27,7 @@ struct ParityRecord {
 
 /// Trains config.run.steps steps on `ranks`. Collective; every rank gets a full record.
 ParityRecord record_run(const comm::Communicator& ranks, tensor::Device& device, const config::Config& config,
-                        const TokenRange& tokens);
+                        const TokenMixture& tokens);
 
 /// Largest differences between a layout and one process, each with its bound.
 struct ParityResult {

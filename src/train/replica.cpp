@@ -27,7 +27,7 @@ model::StageRoom stage_room(const config::Config& config) {
 }
 
 Replica::Replica(const comm::Communicator& ranks, tensor::Device& device, const config::Config& config,
-                 const TokenRange& tokens)
+                 const TokenMixture& tokens)
     : ranks_(&ranks),
       device_(&device),
       config_(config),

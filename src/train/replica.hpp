@@ -26,7 +26,7 @@ class Replica {
   /// `config` must be resolved (vocab, micro_batch > 0) and valid for ranks.size(). Collective over `ranks`, which must
   /// outlive the replica and run the same kernels. Weights are drawn from config.run.seed.
   Replica(const comm::Communicator& ranks, tensor::Device& device, const config::Config& config,
-          const TokenRange& tokens);
+          const TokenMixture& tokens);
 
   const comm::Communicator& ranks() const { return *ranks_; }
   tensor::Device& device() { return *device_; }

@@ -96,12 +96,12 @@ bool RunFolder::resume(Replica& replica, const RunData& data, checkpoint::RunSta
   if (path.empty()) return false;
   comm::together(*ranks_, "checkpoint read", [&] {
     state = checkpoint::read_state(path);
-    if (state.tokenizer_fingerprint != data.train_file.fingerprint())
+    if (state.tokenizer_fingerprint != data.first_file().fingerprint())
       base::fail_usage(
           "checkpoint '{}' was trained with another tokenizer (fingerprint {}) than data.train = '{}' (fingerprint "
           "{}): "
           "use its token file, or another run.dir",
-          path, state.tokenizer_fingerprint, data.train_file.path(), data.train_file.fingerprint());
+          path, state.tokenizer_fingerprint, data.first_file().path(), data.first_file().fingerprint());
     changed = compare_configs(path, config::parse_text(state.config, path + ":/run/config"), replica.config());
     checkpoint::read_tiles(path, replica.tiles());
     replica.parameters().round_weights(replica.device());

@@ -4,25 +4,48 @@
 #include <fmt/core.h>
 
 #include "base/error.hpp"
+#include "config/data_files.hpp"
 #include "data/split.hpp"
 
 namespace tessera::train {
+namespace {
 
-RunData::RunData(const config::DataConfig& config) : train_file(data::TokenFile::open(config.train)) {
-  train = {&train_file, 0, train_file.num_tokens()};
-  if (!config.valid.empty()) {
-    valid_file.emplace(data::TokenFile::open(config.valid));
-    if (valid_file->fingerprint() != train_file.fingerprint())
+/// Opens the files of a key; each must share the tokenizer of `first`, or, without one, of the first of them.
+std::vector<data::TokenFile> open_all(const std::string& key, const std::vector<config::DataFile>& files,
+                                      const data::TokenFile* first) {
+  std::vector<data::TokenFile> opened;
+  for (const config::DataFile& file : files) {
+    opened.push_back(data::TokenFile::open(file.path));
+    const data::TokenFile& other = first ? *first : opened.front();
+    if (opened.back().fingerprint() != other.fingerprint())
       base::fail_usage(
-          "data.valid = '{}' was made with another tokenizer than data.train = '{}': prepare it with --tokenizer {}",
-          config.valid, config.train, config.train);
-    valid = {&*valid_file, 0, valid_file->num_tokens()};
-  } else if (config.valid_fraction > 0) {
-    const std::int64_t split = data::held_out_start(train_file.num_tokens(), config.valid_fraction);
-    train.last = split;
-    valid = {&train_file, split, train_file.num_tokens()};
+          "'{}' of {} was made with another tokenizer than '{}' of data.train: prepare it with --tokenizer {}",
+          file.path, key, other.path(), other.path());
   }
-  if (!config.tokenizer.empty() && data::open_tokenizer(config.tokenizer)->fingerprint() != train_file.fingerprint())
+  return opened;
+}
+
+}  // namespace
+
+RunData::RunData(const config::DataConfig& config) {
+  const std::vector<config::DataFile> train_list = config::parse_data_files("data.train", config.train);
+  const std::vector<config::DataFile> valid_list = config::parse_data_files("data.valid", config.valid);
+  if (train_list.empty()) base::fail_usage("data.train is missing: set it to a token file");
+  train_files = open_all("data.train", train_list, nullptr);
+  valid_files = open_all("data.valid", valid_list, &first_file());
+  for (std::size_t i = 0; i < train_files.size(); ++i) {
+    const data::TokenFile& file = train_files[i];
+    std::int64_t split = file.num_tokens();
+    if (valid_files.empty() && config.valid_fraction > 0) {
+      split = data::held_out_start(file.num_tokens(), config.valid_fraction);
+      valid.sources.push_back({{&file, split, file.num_tokens()}, train_list[i].weight});
+    }
+    mixture.sources.push_back({{&file, 0, split}, train_list[i].weight});
+  }
+  for (std::size_t i = 0; i < valid_files.size(); ++i)
+    valid.sources.push_back({{&valid_files[i], 0, valid_files[i].num_tokens()}, valid_list[i].weight});
+  train = mixture.sources.front().range;
+  if (!config.tokenizer.empty() && data::open_tokenizer(config.tokenizer)->fingerprint() != first_file().fingerprint())
     base::fail_usage("data.tokenizer = '{}' is not the tokenizer of data.train = '{}'", config.tokenizer, config.train);
 }
 
@@ -36,21 +59,24 @@ std::int64_t automatic_micro_batch(std::int64_t sequences_per_rank, std::int64_t
 config::Config resolve(const config::Config& config, const RunData& data, int ranks) {
   config::Config resolved = config;
   std::string problems;
-  const std::int64_t vocab = data.train_file.vocab_size();
+  const std::int64_t vocab = data.first_file().vocab_size();
   if (resolved.model.vocab == 0) resolved.model.vocab = vocab;
   if (resolved.model.vocab < vocab)
     problems +=
         fmt::format("\n  model.vocab = {} is smaller than the tokenizer's {}: use auto", config.model.vocab, vocab);
   const std::int64_t context = resolved.model.context;
-  if (data.train.num_tokens() < context + 1)
-    problems += fmt::format(
-        "\n  model.context = {} is longer than the data: '{}' has {} tokens to train on, one sequence needs {}. "
-        "Use a shorter context or more text",
-        context, data.train_file.path(), data.train.num_tokens(), context + 1);
-  if (data.valid.file && data.valid.num_tokens() < 2)
-    problems += fmt::format(
-        "\n  the held-out part has {} tokens, at least 2 are needed: raise data.valid_fraction or give data.valid",
-        data.valid.num_tokens());
+  for (const auto& [range, weight] : data.mixture.sources)
+    if (range.num_tokens() < context + 1)
+      problems += fmt::format(
+          "\n  model.context = {} is longer than the data: '{}' has {} tokens to train on, one sequence needs {}. "
+          "Use a shorter context or more text",
+          context, range.file->path(), range.num_tokens(), context + 1);
+  for (const auto& [range, weight] : data.valid.sources)
+    if (range.num_tokens() < 2)
+      problems += fmt::format(
+          "\n  the held-out part of '{}' has {} tokens, at least 2 are needed: raise data.valid_fraction or give "
+          "data.valid",
+          range.file->path(), range.num_tokens());
   if (!problems.empty()) base::fail_usage("configuration and data do not fit:{}", problems);
   if (resolved.optim.micro_batch == 0)
     resolved.optim.micro_batch = automatic_micro_batch(resolved.optim.batch / ranks, context);

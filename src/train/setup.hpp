@@ -1,28 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <optional>
-
 #include "config/config.hpp"
-#include "data/token_file.hpp"
-#include "train/batch_source.hpp"
+#include "train/tokens.hpp"
 
 namespace tessera::train {
 
-/// The data of a run: token files opened, checked against each other, and cut into a training and a held-out part.
+/// The data of a run: token files opened, checked to share one tokenizer, and cut into training and held-out parts.
 struct RunData {
-  data::TokenFile train_file;
-  std::optional<data::TokenFile> valid_file;
-  TokenRange train, valid;  ///< valid.file is nullptr if nothing is held out
+  std::vector<data::TokenFile> train_files, valid_files;
+  TokenMixture mixture, valid;  ///< what is trained on and what is held out, if anything
+  TokenRange train;             ///< of the first file alone, for those that need any tokens
 
   RunData(RunData&&) = delete;  // the ranges point into it
+  /// Throws base::UsageError naming the files.
   explicit RunData(const config::DataConfig& config);
+  /// The file whose tokenizer stands for that of all.
+  const data::TokenFile& first_file() const { return train_files.front(); }
 };
 
 /// Fills what the configuration leaves to the data and the ranks: model.vocab = 0 becomes the tokenizer's,
 /// optim.micro_batch = 0 the largest divisor of the rank's share of the batch with at most 8192 tokens. Throws
 /// base::UsageError listing every problem between configuration and data (context longer than the data, vocabulary too
-/// small, another tokenizer).
+/// small).
 config::Config resolve(const config::Config& config, const RunData& data, int ranks);
 
 /// The micro-batch of that rule.

@@ -37,7 +37,7 @@ class Run {
         data_(data),
         hooks_(hooks),
         folder_(ranks, config),
-        replica_(ranks, device, config, data.train),
+        replica_(ranks, device, config, data.mixture),
         progress_(ranks.rank() != 0 || hooks.quiet) {}
 
   base::ExitCode go();
@@ -57,7 +57,7 @@ class Run {
   checkpoint::RunState state_;
   std::unique_ptr<metrics::MetricsFile> metrics_;  // rank 0
   metrics::Progress progress_;
-  std::uint64_t valid_text_bytes_ = 0;
+  std::vector<std::uint64_t> valid_text_bytes_;  // of each held-out part
   std::int64_t saved_step_ = -1;
 };
 
@@ -68,10 +68,11 @@ void Run::start() {
   state_.config = config::to_ini(config_);
   state_.version = hooks_.version;
   state_.mesh = fmt::format("data {}", ranks_.size());
-  state_.tokenizer_fingerprint = data_.train_file.fingerprint();
+  state_.tokenizer_fingerprint = data_.first_file().fingerprint();
   comm::together(ranks_, "metrics file", [&] {
-    state_.tokenizer = data_.train_file.tokenizer()->serialize();
-    if (data_.valid.file) valid_text_bytes_ = target_text_bytes(data_.valid);
+    state_.tokenizer = data_.first_file().tokenizer()->serialize();
+    for (const TokenMixture::Source& source : data_.valid.sources)
+      valid_text_bytes_.push_back(target_text_bytes(source.range));
     if (ranks_.rank() != 0) return;
     metrics_ = std::make_unique<metrics::MetricsFile>(folder_.metrics_path());
     metrics_->resume_at(state_.step);
@@ -95,14 +96,26 @@ void Run::record(const StepReport& report, double seconds) {
 }
 
 void Run::evaluate_now(std::int64_t step) {
-  const Evaluation result = evaluate(ranks_, replica_.stage(), data_.valid, config_.model.context,
-                                     config_.optim.micro_batch, valid_text_bytes_);
+  std::vector<Evaluation> parts;
+  for (std::size_t i = 0; i < data_.valid.sources.size(); ++i)
+    parts.push_back(evaluate(ranks_, replica_.stage(), data_.valid.sources[i].range, config_.model.context,
+                             config_.optim.micro_batch, valid_text_bytes_[i]));
   if (ranks_.rank() != 0) return;
+  const auto report = [&](const std::string& of, const Evaluation& result) {
+    progress_.line(fmt::format("step {}: validation loss{} {:.4f} nats a token, {:.4f} bits a byte", step, of,
+                               result.loss, result.bits_per_byte));
+  };
+  for (std::size_t i = 0; parts.size() > 1 && i < parts.size(); ++i) {
+    const std::string& path = data_.valid.sources[i].range.file->path();
+    json::Json line{json::Object{}};
+    line.set("step", step).set("valid_file", path).set("file_loss", parts[i].loss);
+    metrics_->append(line.set("file_bits_per_byte", parts[i].bits_per_byte));
+    report(fmt::format(" of '{}'", path), parts[i]);
+  }
+  const Evaluation whole = combine(parts, data_.valid);
   json::Json line{json::Object{}};
-  line.set("step", step).set("valid_loss", result.loss).set("bits_per_byte", result.bits_per_byte);
-  metrics_->append(line);
-  progress_.line(fmt::format("step {}: validation loss {:.4f} nats a token, {:.4f} bits a byte", step, result.loss,
-                             result.bits_per_byte));
+  metrics_->append(line.set("step", step).set("valid_loss", whole.loss).set("bits_per_byte", whole.bits_per_byte));
+  report("", whole);
 }
 
 void Run::save_now() {
@@ -132,7 +145,8 @@ base::ExitCode Run::go() {
                       state_.skips, config_.optim.max_skips),
           base::ExitCode::diverged);
     record(report, seconds_since(before));
-    if (data_.valid.file && (due(config_.run.eval_interval, state_.step) || state_.step == config_.run.steps))
+    if (!data_.valid.sources.empty() &&
+        (due(config_.run.eval_interval, state_.step) || state_.step == config_.run.steps))
       evaluate_now(state_.step);
     if (due(config_.checkpoint.interval, state_.step)) save_now();
     stop = report.stop_requested;
