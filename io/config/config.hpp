@@ -51,7 +51,10 @@ struct OptimConfig {
   std::string on_nonfinite = "stop";  // stop | skip
   std::int64_t max_skips = 10;
   std::int64_t batch = 0;        // sequences, global
+  std::int64_t batch_start = 0;  // sequences of the first step; 0 = batch, no ramp
+  std::int64_t batch_ramp = 0;   // tokens over which it grows to batch
   std::int64_t micro_batch = 0;  // sequences; 0 = auto: by train::resolve
+  std::int64_t first_batch() const { return batch_start > 0 ? batch_start : batch; }  // divides every batch of the run
 };
 
 struct ParallelConfig {
