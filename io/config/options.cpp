@@ -146,6 +146,11 @@ void add_optim(std::vector<Option>& table) {
   table.push_back(
       count_option("optim.max_skips", "skipped steps that a run survives", optim, &OptimConfig::max_skips, 0));
   table.push_back(count_option("optim.batch", "sequences a step, over all ranks", optim, &OptimConfig::batch, 0));
+  table.push_back(count_option("optim.batch_start",
+                               "sequences of the first step, in multiples of which the batch grows; 0: no ramp", optim,
+                               &OptimConfig::batch_start, 0));
+  table.push_back(count_option("optim.batch_ramp", "tokens over which the batch grows in a line to optim.batch", optim,
+                               &OptimConfig::batch_ramp, 0));
   table.push_back(count_option(
       "optim.micro_batch", "sequences computed at once on a rank; auto: its share of the batch, at most 8192 tokens",
       optim, &OptimConfig::micro_batch, 1, "auto"));

@@ -68,6 +68,27 @@ void check_schedule(const OptimConfig& optim, std::int64_t steps, std::vector<Pr
                      optim.decay, steps, optim.warmup)});
 }
 
+/// Every batch of a ramp is a multiple of the first: whatever divides that one divides all.
+void check_ramp(const OptimConfig& optim, std::vector<Problem>& problems) {
+  const std::int64_t batch = optim.batch, start = optim.batch_start;
+  if (start > 0 && batch > 0 && (start >= batch || batch % start != 0))
+    problems.push_back(
+        {"optim.batch_start",
+         fmt::format("optim.batch_start = {} must be smaller than optim.batch = {} and divide it: use {}", start, batch,
+                     start >= batch ? "a small part of it" : divisors_near(batch, start))});
+  if (start > 0 && optim.batch_ramp == 0)
+    problems.push_back(
+        {"optim.batch_ramp",
+         fmt::format("optim.batch_ramp = 0, but optim.batch_start = {} needs the tokens over which the batch grows: "
+                     "use, for example, 1% of the run's",
+                     start)});
+  if (start == 0 && optim.batch_ramp > 0)
+    problems.push_back({"optim.batch_ramp",
+                        fmt::format("optim.batch_ramp = {} has no use without optim.batch_start: drop it, or set the "
+                                    "batch to start with",
+                                    optim.batch_ramp)});
+}
+
 void check_batch(const Config& config, int ranks, std::vector<Problem>& problems) {
   const std::int64_t batch = config.optim.batch, micro = config.optim.micro_batch;
   if (config.parallel.data != "auto" && config.parallel.data != std::to_string(ranks))
@@ -77,17 +98,18 @@ void check_batch(const Config& config, int ranks, std::vector<Problem>& problems
                      "or start as many ranks",
                      config.parallel.data, ranks)});
   if (batch == 0) return;
-  if (batch % ranks != 0) {
-    problems.push_back({"optim.batch", fmt::format("optim.batch = {} must divide by the {} data ranks: use {}", batch,
-                                                   ranks, multiples_near(batch, ranks))});
+  const std::string key = config.optim.batch_start > 0 ? "optim.batch_start" : "optim.batch";
+  const std::int64_t first = config.optim.first_batch();
+  if (first % ranks != 0) {
+    problems.push_back({key, fmt::format("{} = {} must divide by the {} data ranks: use {}", key, first, ranks,
+                                         multiples_near(first, ranks))});
     return;
   }
-  const std::int64_t share = batch / ranks;
+  const std::int64_t share = first / ranks;
   if (micro > 0 && share % micro != 0)
-    problems.push_back(
-        {"optim.micro_batch",
-         fmt::format("optim.micro_batch = {} must divide a rank's share of the batch, {} / {} = {}: use {}", micro,
-                     batch, ranks, share, divisors_near(share, std::min(micro, share)))});
+    problems.push_back({"optim.micro_batch",
+                        fmt::format("optim.micro_batch = {} must divide a rank's share of {}, {} / {} = {}: use {}",
+                                    micro, key, first, ranks, share, divisors_near(share, std::min(micro, share)))});
 }
 
 }  // namespace
@@ -99,6 +121,7 @@ std::vector<Problem> validate(const Config& config, int ranks) {
   check_data(config.data, problems);
   check_optim(config.optim, problems);
   check_schedule(config.optim, config.run.steps, problems);
+  check_ramp(config.optim, problems);
   check_batch(config, ranks, problems);
   return problems;
 }

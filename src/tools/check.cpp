@@ -36,8 +36,8 @@ config::Config resolve_without_training(const config::Config& config, int ranks)
   if (resolved.model.vocab == 0)
     base::fail_usage("model.vocab = auto takes the vocabulary from data.train, which is not set: set one of the two");
   if (resolved.optim.micro_batch == 0)
-    resolved.optim.micro_batch =
-        train::automatic_micro_batch(std::max<std::int64_t>(1, config.optim.batch / ranks), config.model.context);
+    resolved.optim.micro_batch = train::automatic_micro_batch(
+        std::max<std::int64_t>(1, config.optim.first_batch() / ranks), config.model.context);
   return resolved;
 }
 
@@ -84,6 +84,9 @@ base::ExitCode run_check(Invocation& invocation) {
              train::flops_per_token(m).palm / 1e9);
   fmt::print("batch: {} sequences of {} tokens over {} rank(s), micro-batch {}\n", config.optim.batch, m.context, ranks,
              config.optim.micro_batch);
+  if (config.optim.batch_start > 0)
+    fmt::print("ramp: from {} sequences a step in multiples of them, over {} tokens\n", config.optim.batch_start,
+               base::format_count(static_cast<std::uint64_t>(config.optim.batch_ramp)));
   fmt::print("{}\n", plan::describe(memory));
   return base::ExitCode::done;
 }

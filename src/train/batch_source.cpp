@@ -2,6 +2,8 @@
 #include "train/batch_source.hpp"
 
 #include <algorithm>
+#include <fmt/core.h>
+#include <stdexcept>
 
 namespace tessera::train {
 namespace {
@@ -14,27 +16,37 @@ std::vector<double> weights_of(const TokenMixture& tokens) {
 
 }  // namespace
 
-BatchSource::BatchSource(const TokenMixture& tokens, std::uint64_t seed, std::int64_t context, const BatchCut& cut)
-    : data_(tokens), context_(context), cut_(cut), mixture_(weights_of(tokens)) {
+BatchSource::BatchSource(const TokenMixture& tokens, const config::Config& config, int rank, int ranks)
+    : data_(tokens),
+      context_(config.model.context),
+      micro_batch_(config.optim.micro_batch),
+      rank_(rank),
+      ranks_(ranks),
+      schedule_(config.optim, context_),
+      mixture_(weights_of(tokens)) {
+  if (config.optim.first_batch() % (ranks_ * micro_batch_) != 0)
+    throw std::logic_error(fmt::format("a batch of {} cannot be cut into micro-batches of {} on {} ranks",
+                                       config.optim.first_batch(), micro_batch_, ranks_));
   for (std::size_t source = 0; source < tokens.sources.size(); ++source)
-    samplers_.emplace_back(data::source_seed(seed, source), tokens.sources[source].range.num_tokens(), context);
-  const auto size = static_cast<std::size_t>(cut.micro_batch * context);
+    samplers_.emplace_back(data::source_seed(config.run.seed, source), tokens.sources[source].range.num_tokens(),
+                           context_);
+  const auto size = static_cast<std::size_t>(micro_batch_ * context_);
   tokens_.resize(size);
   targets_.resize(size);
-  window_.resize(static_cast<std::size_t>(context + 1));
+  window_.resize(static_cast<std::size_t>(context_ + 1));
 }
 
 std::vector<std::uint64_t> BatchSource::sample_indices(std::int64_t step, std::int64_t micro) const {
   std::vector<std::uint64_t> samples;
   const std::int64_t first =
-      step * cut_.global_batch + cut_.rank * cut_.sequences_per_rank() + micro * cut_.micro_batch;
-  for (std::int64_t b = 0; b < cut_.micro_batch; ++b) samples.push_back(static_cast<std::uint64_t>(first + b));
+      schedule_.first_sample(step) + rank_ * (schedule_.batch(step) / ranks_) + micro * micro_batch_;
+  for (std::int64_t b = 0; b < micro_batch_; ++b) samples.push_back(static_cast<std::uint64_t>(first + b));
   return samples;
 }
 
 model::MicroBatch BatchSource::load(std::int64_t step, std::int64_t micro) {
   samples_ = sample_indices(step, micro);
-  for (std::int64_t b = 0; b < cut_.micro_batch; ++b) {
+  for (std::int64_t b = 0; b < micro_batch_; ++b) {
     const data::Mixture::Place place = mixture_.place(samples_[static_cast<std::size_t>(b)]);
     const TokenRange& range = data_.sources[place.source].range;
     const std::int64_t first = range.first + samplers_[place.source].first_token(place.index);
@@ -42,7 +54,7 @@ model::MicroBatch BatchSource::load(std::int64_t step, std::int64_t micro) {
     std::copy_n(window_.begin(), context_, tokens_.begin() + b * context_);
     std::copy_n(window_.begin() + 1, context_, targets_.begin() + b * context_);
   }
-  const tensor::Shape shape{cut_.micro_batch, context_};
+  const tensor::Shape shape{micro_batch_, context_};
   return {{tokens_.data(), shape}, {targets_.data(), shape}, samples_};
 }
 

@@ -39,7 +39,7 @@ std::vector<std::uint64_t> all_samples(const comm::Communicator& ranks, const Ba
                                        std::int64_t steps) {
   std::vector<std::uint64_t> mine;
   for (std::int64_t step = 0; step < steps; ++step)
-    for (std::int64_t micro = 0; micro < batches.cut().num_micro_batches(); ++micro)
+    for (std::int64_t micro = 0; micro < batches.num_micro_batches(step); ++micro)
       for (const std::uint64_t sample : batches.sample_indices(step, micro)) mine.push_back(sample);
   std::vector<std::uint64_t> all(mine.size() * static_cast<std::size_t>(ranks.size()));
   ranks.all_gather<std::uint64_t>(mine, all, "samples of all ranks");

@@ -33,8 +33,7 @@ Replica::Replica(const comm::Communicator& ranks, tensor::Device& device, const 
       config_(config),
       parameters_(config.model, true, element_type(config)),
       stage_(device, config.model, parameters_, stage_room(config)),
-      batches_(tokens, config.run.seed, config.model.context,
-               {config.optim.batch, config.optim.micro_batch, ranks.rank(), ranks.size()}),
+      batches_(tokens, config, ranks.rank(), ranks.size()),
       optimizer_(config.optim, optimized_tiles(parameters_)),
       sync_(ranks, device, parameters_.flat_gradients(), config.parallel.bucket_bytes) {
   require_same_kernels(ranks, device);

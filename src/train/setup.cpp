@@ -79,7 +79,7 @@ config::Config resolve(const config::Config& config, const RunData& data, int ra
           range.file->path(), range.num_tokens());
   if (!problems.empty()) base::fail_usage("configuration and data do not fit:{}", problems);
   if (resolved.optim.micro_batch == 0)
-    resolved.optim.micro_batch = automatic_micro_batch(resolved.optim.batch / ranks, context);
+    resolved.optim.micro_batch = automatic_micro_batch(resolved.optim.first_batch() / ranks, context);
   return resolved;
 }
 

@@ -20,7 +20,7 @@ struct RunData {
 };
 
 /// Fills what the configuration leaves to the data and the ranks: model.vocab = 0 becomes the tokenizer's,
-/// optim.micro_batch = 0 the largest divisor of the rank's share of the batch with at most 8192 tokens. Throws
+/// optim.micro_batch = 0 the largest divisor of the rank's share of the first batch with at most 8192 tokens. Throws
 /// base::UsageError listing every problem between configuration and data (context longer than the data, vocabulary too
 /// small).
 config::Config resolve(const config::Config& config, const RunData& data, int ranks);

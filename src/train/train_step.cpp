@@ -47,8 +47,8 @@ StepReport train_step(Replica& replica, std::int64_t step, std::int64_t& updates
   const config::Config& config = replica.config();
   tensor::Device& device = replica.device();
   const model::DropoutSource dropout{static_cast<float>(config.model.dropout), config.run.seed};
-  const auto num_targets = static_cast<double>(config.optim.batch * config.model.context);
-  const std::int64_t num_micro = replica.batches().cut().num_micro_batches();
+  const auto num_targets = static_cast<double>(replica.batches().num_targets(step - 1));
+  const std::int64_t num_micro = replica.batches().num_micro_batches(step - 1);
 
   double loss = 0;
   for (std::int64_t micro = 0; micro < num_micro; ++micro) {
@@ -64,6 +64,7 @@ StepReport train_step(Replica& replica, std::int64_t step, std::int64_t& updates
 
   StepReport report;
   report.step = step;
+  report.tokens = replica.batches().num_targets(step - 1);
   int nonfinite_rank = -1;
   agree(replica, loss / num_targets, stop_requested, report, nonfinite_rank);
   report.grad_norm = optim::gradient_norm(device, replica.optimizer().tiles());

@@ -9,9 +9,10 @@ namespace tessera::train {
 
 /// What one optimizer step did; the same on every rank.
 struct StepReport {
-  std::int64_t step = 0;  ///< number of the step, from 1
-  double loss = 0;        ///< mean over all targets of the global batch, nats
-  double grad_norm = 0;   ///< before clipping
+  std::int64_t step = 0;    ///< number of the step, from 1
+  std::int64_t tokens = 0;  ///< that the step saw, over all ranks
+  double loss = 0;          ///< mean over all targets of the global batch, nats
+  double grad_norm = 0;     ///< before clipping
   double lr = 0;
   bool skipped = false;         ///< non-finite and optim.on_nonfinite = skip: no update was made
   bool stop_requested = false;  ///< some rank was asked to stop

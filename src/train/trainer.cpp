@@ -81,7 +81,7 @@ void Run::start() {
 
 void Run::record(const StepReport& report, double seconds) {
   if (ranks_.rank() != 0) return;
-  const auto tokens = static_cast<double>(config_.optim.batch * config_.model.context);
+  const auto tokens = static_cast<double>(report.tokens);
   json::Json line{json::Object{}};
   line.set("step", report.step).set("loss", report.loss).set("lr", report.lr).set("grad_norm", report.grad_norm);
   line.set("tokens", state_.tokens).set("seconds", seconds).set("tokens_per_second", tokens / seconds);
@@ -89,10 +89,12 @@ void Run::record(const StepReport& report, double seconds) {
   if (report.skipped) line.set("skipped", true);
   metrics_->append(line);
   const bool last = report.step == config_.run.steps;
-  if (report.step % config_.run.log_interval == 0 || last || report.skipped)
-    progress_.step({report.step, config_.run.steps, report.loss, tokens / seconds,
-                    tokens / seconds * flops_per_token(config_.model).causal / 1e9,
-                    seconds * static_cast<double>(config_.run.steps - report.step)});
+  if (report.step % config_.run.log_interval != 0 && !last && !report.skipped) return;
+  const optim::BatchSchedule& batches = replica_.batches().schedule();
+  const std::int64_t samples_left = batches.first_sample(config_.run.steps) - batches.first_sample(report.step);
+  const double tokens_left = static_cast<double>(samples_left) * static_cast<double>(config_.model.context);
+  progress_.step({report.step, config_.run.steps, report.loss, tokens / seconds,
+                  tokens / seconds * flops_per_token(config_.model).causal / 1e9, seconds / tokens * tokens_left});
 }
 
 void Run::evaluate_now(std::int64_t step) {
@@ -138,7 +140,7 @@ base::ExitCode Run::go() {
     const Clock::time_point before = Clock::now();
     const StepReport report = train_step(replica_, state_.step + 1, state_.updates, hooks_.stop_requested());
     state_.step = report.step;
-    state_.tokens += config_.optim.batch * config_.model.context;
+    state_.tokens += report.tokens;
     if (report.skipped && ++state_.skips > config_.optim.max_skips)
       throw base::SharedError(
           fmt::format("step {}: {} steps were skipped as not finite, optim.max_skips = {} allows no more", report.step,

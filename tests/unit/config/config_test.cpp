@@ -176,6 +176,30 @@ BOOST_AUTO_TEST_CASE(warmup_and_decay_may_not_overlap) {
   BOOST_TEST(validate(config, 1).empty());
 }
 
+BOOST_AUTO_TEST_CASE(rules_of_a_batch_ramp) {
+  Config config;
+  config.optim.batch = 48;
+  config.optim.batch_ramp = 1000;
+  const auto expect = [&](int ranks, std::size_t number, const std::vector<std::string>& words) {
+    std::string all;
+    const std::vector<Problem> problems = validate(config, ranks);
+    for (const Problem& problem : problems) all += problem.message + "\n";
+    BOOST_TEST(problems.size() == number, all);
+    expect_words(all, words);
+  };
+  expect(1, 1, {"optim.batch_ramp = 1000", "optim.batch_start", "drop it"});
+  config.optim.batch_start = 8;
+  expect(4, 0, {});
+  config.optim.micro_batch = 4;
+  expect(4, 1, {"optim.micro_batch = 4", "optim.batch_start, 8 / 4 = 2", "use 2"});
+  config.optim.batch_ramp = 0;
+  config.optim.batch_start = 9;
+  expect(2, 3, {"optim.batch_ramp = 0", "optim.batch_start = 9", "optim.batch = 48", "8 or 12", "the 2 data ranks"});
+  config.optim.batch_start = 48;
+  config.optim.batch_ramp = 1;
+  expect(1, 1, {"optim.batch_start = 48", "smaller"});
+}
+
 BOOST_AUTO_TEST_CASE(threads_follow_the_environment) {
   ::unsetenv("OMP_NUM_THREADS");
   BOOST_TEST(resolve_threads("3", 1) == 3);
