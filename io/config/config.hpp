@@ -37,6 +37,7 @@ struct ModelConfig {
 struct DataConfig {
   std::string train, valid;     // token files, as parse_data_files reads them
   double valid_fraction = 0.0;  // last part of each file of `train` held out when `valid` is empty
+  bool document_mask = false;   // attention sees the token's own document only
   std::string tokenizer;        // optional: must equal the token files' tokenizer
 };
 

@@ -111,6 +111,9 @@ void add_data(std::vector<Option>& table) {
   table.push_back(real_option("data.valid_fraction",
                               "last part of each file of data.train held out when data.valid is empty", data,
                               &DataConfig::valid_fraction, 0.0, 1.0, true));
+  table.push_back(bool_option("data.document_mask",
+                              "attention sees only the document a token belongs to, not others in its window", data,
+                              &DataConfig::document_mask));
   table.push_back(text_option("data.tokenizer", "if set, must be the tokenizer of data.train: bytes or a path", data,
                               &DataConfig::tokenizer));
 }

@@ -70,12 +70,13 @@ base::ExitCode run_evaluate(Invocation& invocation) {
   const std::unique_ptr<tensor::Device> device = make_device(world, threads);
   const std::int64_t context = model.config.model.context;
   const std::int64_t batch = train::automatic_micro_batch(16, context);
+  const train::EvaluationSettings settings{context, batch, train::document_end(model.config.data, *model.tokenizer)};
   model::GptStage stage(*device, model.config.model, *model.parameters, {batch, context, false});
   train::TokenMixture mixture;
   std::vector<train::Evaluation> parts;
   for (std::size_t i = 0; i < texts.size(); ++i) {
     mixture.sources.push_back({texts[i].range(), texts[i].weight()});
-    parts.push_back(train::evaluate(world, stage, texts[i].range(), context, batch, text_bytes[i]));
+    parts.push_back(train::evaluate(world, stage, texts[i].range(), settings, text_bytes[i]));
   }
   const train::Evaluation whole = train::combine(parts, mixture);
   if (!invocation.is_root()) return base::ExitCode::done;

@@ -5,6 +5,8 @@
 #include <fmt/core.h>
 #include <stdexcept>
 
+#include "data/document_starts.hpp"
+
 namespace tessera::train {
 namespace {
 
@@ -33,6 +35,10 @@ BatchSource::BatchSource(const TokenMixture& tokens, const config::Config& confi
   const auto size = static_cast<std::size_t>(micro_batch_ * context_);
   tokens_.resize(size);
   targets_.resize(size);
+  if (config.data.document_mask) {
+    document_end_ = document_end(config.data, *tokens.sources.front().range.file->tokenizer());
+    starts_.resize(size);
+  }
   window_.resize(static_cast<std::size_t>(context_ + 1));
 }
 
@@ -53,9 +59,14 @@ model::MicroBatch BatchSource::load(std::int64_t step, std::int64_t micro) {
     range.file->read(first, context_ + 1, window_.data());
     std::copy_n(window_.begin(), context_, tokens_.begin() + b * context_);
     std::copy_n(window_.begin() + 1, context_, targets_.begin() + b * context_);
+    if (document_end_ >= 0)
+      data::document_starts(window_.data(), context_, document_end_, starts_.data() + b * context_);
   }
   const tensor::Shape shape{micro_batch_, context_};
-  return {{tokens_.data(), shape}, {targets_.data(), shape}, samples_};
+  return {{tokens_.data(), shape},
+          {targets_.data(), shape},
+          samples_,
+          document_end_ >= 0 ? tensor::View(starts_.data(), shape) : tensor::View{}};
 }
 
 }  // namespace tessera::train

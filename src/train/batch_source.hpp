@@ -14,7 +14,8 @@ namespace tessera::train {
 
 /// Micro-batches of a step as a pure function of (seed, step). Step k has the samples that optim::BatchSchedule gives
 /// it; data::Mixture chooses the source of each by its global index, and data::Sampler the window in it. Of a batch of
-/// B rank r of P takes sequences [r B/P, (r+1) B/P) in micro-batches of b.
+/// B rank r of P takes sequences [r B/P, (r+1) B/P) in micro-batches of b. With data.document_mask each token comes
+/// with the start of its document.
 class BatchSource {
  public:
   /// `config` must be resolved and valid for `ranks`.
@@ -37,6 +38,8 @@ class BatchSource {
   std::vector<data::Sampler> samplers_;  // one a source
   std::vector<std::uint64_t> samples_;
   std::vector<std::int32_t> tokens_, targets_, window_;
+  text::TokenId document_end_ = -1;   // -1: no mask
+  std::vector<std::int32_t> starts_;  // of documents, if they are masked
 };
 
 }  // namespace tessera::train

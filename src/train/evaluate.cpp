@@ -5,6 +5,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "data/document_starts.hpp"
 #include "data/windows.hpp"
 
 namespace tessera::train {
@@ -27,19 +28,24 @@ std::uint64_t target_text_bytes(const TokenRange& range) {
 }
 
 Evaluation evaluate(const comm::Communicator& ranks, model::GptStage& stage, const TokenRange& range,
-                    std::int64_t context, std::int64_t max_batch, std::uint64_t text_bytes) {
+                    const EvaluationSettings& settings, std::uint64_t text_bytes) {
+  const auto [context, max_batch, end] = settings;
   const std::int64_t num_windows = data::num_windows(range.num_tokens(), context);
   const auto size = static_cast<std::size_t>(max_batch * context);
-  std::vector<std::int32_t> tokens(size), targets(size);
+  std::vector<std::int32_t> tokens(size), targets(size), starts(end >= 0 ? size : 0);
   double loss = 0;
   const std::int64_t stride = max_batch * ranks.size();
   for (std::int64_t first = max_batch * ranks.rank(); first < num_windows; first += stride) {
     const std::int64_t batch = std::min(max_batch, num_windows - first);
-    for (std::int64_t b = 0; b < batch; ++b)
-      data::fill_window(*range.file, range.first, range.last, context, first + b, tokens.data() + b * context,
-                        targets.data() + b * context);
+    for (std::int64_t b = 0; b < batch; ++b) {
+      const std::int64_t at = b * context;
+      data::fill_window(*range.file, range.first, range.last, context, first + b, tokens.data() + at,
+                        targets.data() + at);
+      if (end >= 0) data::document_starts(tokens.data() + at, context, end, starts.data() + at);
+    }
     const tensor::Shape shape{batch, context};
-    loss += stage.forward({{tokens.data(), shape}, {targets.data(), shape}, {}}, {}, 0.0f);
+    const tensor::View mask = end >= 0 ? tensor::View(starts.data(), shape) : tensor::View{};
+    loss += stage.forward({{tokens.data(), shape}, {targets.data(), shape}, {}, mask}, {}, 0.0f);
   }
   Evaluation result;
   result.num_targets = range.num_tokens() - 1;

@@ -19,10 +19,15 @@ struct Evaluation {
 /// Bytes of text that tokens (first, last) of the range decode to: every token but the first is a target.
 std::uint64_t target_text_bytes(const TokenRange& range);
 
-/// Evaluates the whole range in consecutive windows of `context` tokens, `max_batch` at a time. Windows are dealt to
-/// the ranks in turns of max_batch. Collective over `ranks`; same result on all.
+struct EvaluationSettings {
+  std::int64_t context = 0, max_batch = 0;  ///< tokens of a window, windows at a time
+  text::TokenId document_end = -1;          ///< as of document_end()
+};
+
+/// Evaluates the whole range in consecutive windows. They are dealt to the ranks in turns of max_batch. Collective over
+/// `ranks`; same result on all.
 Evaluation evaluate(const comm::Communicator& ranks, model::GptStage& stage, const TokenRange& range,
-                    std::int64_t context, std::int64_t max_batch, std::uint64_t text_bytes);
+                    const EvaluationSettings& settings, std::uint64_t text_bytes);
 
 /// Several parts of a mixture as one: tokens of each part in the proportion of its weight, or of its number of targets
 /// where no part has a weight. One part: itself.

@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "config/config.hpp"
 #include "data/token_file.hpp"
 
 namespace tessera::train {
@@ -25,5 +26,8 @@ struct TokenMixture {
   TokenMixture() = default;
   TokenMixture(const TokenRange& range) : sources{{range}} {}
 };
+
+/// The token behind which a document begins for attention; -1 without data.document_mask: a window is one document.
+text::TokenId document_end(const config::DataConfig& config, const text::Tokenizer& tokenizer);
 
 }  // namespace tessera::train

@@ -58,6 +58,7 @@ class Run {
   std::unique_ptr<metrics::MetricsFile> metrics_;  // rank 0
   metrics::Progress progress_;
   std::vector<std::uint64_t> valid_text_bytes_;  // of each held-out part
+  text::TokenId document_end_ = -1;
   std::int64_t saved_step_ = -1;
 };
 
@@ -70,7 +71,9 @@ void Run::start() {
   state_.mesh = fmt::format("data {}", ranks_.size());
   state_.tokenizer_fingerprint = data_.first_file().fingerprint();
   comm::together(ranks_, "metrics file", [&] {
-    state_.tokenizer = data_.first_file().tokenizer()->serialize();
+    const std::unique_ptr<text::Tokenizer> tokenizer = data_.first_file().tokenizer();
+    state_.tokenizer = tokenizer->serialize();
+    document_end_ = document_end(config_.data, *tokenizer);
     for (const TokenMixture::Source& source : data_.valid.sources)
       valid_text_bytes_.push_back(target_text_bytes(source.range));
     if (ranks_.rank() != 0) return;
@@ -98,10 +101,10 @@ void Run::record(const StepReport& report, double seconds) {
 }
 
 void Run::evaluate_now(std::int64_t step) {
+  const EvaluationSettings settings{config_.model.context, config_.optim.micro_batch, document_end_};
   std::vector<Evaluation> parts;
   for (std::size_t i = 0; i < data_.valid.sources.size(); ++i)
-    parts.push_back(evaluate(ranks_, replica_.stage(), data_.valid.sources[i].range, config_.model.context,
-                             config_.optim.micro_batch, valid_text_bytes_[i]));
+    parts.push_back(evaluate(ranks_, replica_.stage(), data_.valid.sources[i].range, settings, valid_text_bytes_[i]));
   if (ranks_.rank() != 0) return;
   const auto report = [&](const std::string& of, const Evaluation& result) {
     progress_.line(fmt::format("step {}: validation loss{} {:.4f} nats a token, {:.4f} bits a byte", step, of,
