@@ -31,11 +31,10 @@ std::string tensors(const std::string& checkpoint) {
   return dump.output.substr(dump.output.find('{'));
 }
 
-void resume_equals_undisturbed(int ranks) {
-  const RunFixture run;
-  BOOST_REQUIRE(run.train("--run.dir " + shell_quoted(run.folder / "whole"), ranks).exit_code == 0);
-  BOOST_REQUIRE(run.train("--run.stop_after 5", ranks).exit_code == 0);
-  const ProcessResult second = run.train("", ranks);
+void resume_equals_undisturbed(const RunFixture& run, int ranks, const std::string& options = "") {
+  BOOST_REQUIRE(run.train(options + " --run.dir " + shell_quoted(run.folder / "whole"), ranks).exit_code == 0);
+  BOOST_REQUIRE(run.train(options + " --run.stop_after 5", ranks).exit_code == 0);
+  const ProcessResult second = run.train(options, ranks);
   BOOST_REQUIRE_MESSAGE(second.exit_code == 0, second.errors);
   BOOST_TEST(second.output.find("\nvocab = 257\n") != std::string::npos, second.output);  // auto, resolved
 
@@ -49,11 +48,24 @@ void resume_equals_undisturbed(int ranks) {
   BOOST_TEST(second.output.find("step 5/8") == std::string::npos, second.output);
 }
 
-BOOST_AUTO_TEST_CASE(one_process_resumes_bit_equal) {
-  resume_equals_undisturbed(1);
+BOOST_FIXTURE_TEST_CASE(one_process_resumes_bit_equal, RunFixture) {
+  resume_equals_undisturbed(*this, 1);
 }
-BOOST_AUTO_TEST_CASE(two_ranks_resume_bit_equal) {
-  resume_equals_undisturbed(2);
+BOOST_FIXTURE_TEST_CASE(two_ranks_resume_bit_equal, RunFixture) {
+  resume_equals_undisturbed(*this, 2);
+}
+
+/// Stopped in the middle of a batch ramp and of the decay.
+BOOST_FIXTURE_TEST_CASE(a_ramp_over_a_mixture_resumes_bit_equal, RunFixture) {
+  fs::copy(tokens, folder / "other.h5");
+  for (const int ranks : {1, 2}) {
+    resume_equals_undisturbed(*this, ranks,
+                              "--data.train=" + shell_quoted(tokens + ":0.7, " + folder / "other.h5:0.3") +
+                                  " --data.document_mask=true --optim.lr_schedule=wsd --optim.decay=0.5"
+                                  " --optim.batch_start=2 --optim.batch_ramp=400");
+    fs::remove_all(run);
+    fs::remove_all(folder / "whole");
+  }
 }
 
 BOOST_FIXTURE_TEST_CASE(a_changed_weight_changes_the_result, RunFixture) {
