@@ -2,10 +2,10 @@
 #include "data_parallel/gradient_sync.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <limits>
 #include <vector>
 
+#include "base/stopwatch.hpp"
 #include "data_parallel/buckets.hpp"
 #include "tensor/arena.hpp"
 #include "tensor/ops.hpp"
@@ -13,7 +13,9 @@
 namespace tessera::data_parallel {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+using base::Clock;
+using base::seconds_since;
+using base::Stopwatch;
 
 /// Buckets in flight at most, each with two tags of its own. Then tags come round, and a bucket starts when the earlier
 /// one of its tags is done: buckets end in any order, so of two in flight one could take the other's sums.
@@ -25,19 +27,6 @@ int exchange_tag(std::size_t bucket) {
 int gather_tag(std::size_t bucket) {
   return exchange_tag(bucket) + 1;
 }
-
-/// Adds the life time of the object to a sum of seconds.
-class Stopwatch {
- public:
-  explicit Stopwatch(double& seconds) : seconds_(seconds) {}
-  ~Stopwatch() { seconds_ += std::chrono::duration<double>(Clock::now() - start_).count(); }
-  Stopwatch(const Stopwatch&) = delete;
-  Stopwatch& operator=(const Stopwatch&) = delete;
-
- private:
-  double& seconds_;
-  Clock::time_point start_ = Clock::now();
-};
 
 enum class Phase : std::uint8_t { idle, exchanging, gathering, done };
 
@@ -196,7 +185,7 @@ void GradientSync::finish() {
       for (comm::Request& message : state_->buckets[state_->num_done].messages)
         state_->group->wait(message, "gradient sum");
   }
-  state_->busy_seconds += std::chrono::duration<double>(Clock::now() - state_->first_start).count();
+  state_->busy_seconds += seconds_since(state_->first_start);
   for (Bucket& bucket : state_->buckets) bucket.phase = Phase::idle;
   state_->num_started = state_->num_done = 0;
   state_->ready_from = std::numeric_limits<std::int64_t>::max();

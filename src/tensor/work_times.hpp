@@ -2,9 +2,10 @@
 #pragma once
 
 #include <array>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
+
+#include "base/stopwatch.hpp"
 
 namespace tessera::tensor {
 
@@ -17,25 +18,19 @@ inline constexpr std::size_t num_works = 4;
 class WorkTimes {
  public:
   double seconds(Work work) const { return seconds_[static_cast<std::size_t>(work)]; }
-  void add(Work work, double seconds) { seconds_[static_cast<std::size_t>(work)] += seconds; }
 
  private:
+  friend class Timed;
   std::array<double, num_works> seconds_{};
 };
 
 /// Adds its own life time to one kind of work.
 class Timed {
  public:
-  Timed(WorkTimes& times, Work work) : times_(times), work_(work) {}
-  ~Timed() { times_.add(work_, std::chrono::duration<double>(Clock::now() - start_).count()); }
-  Timed(const Timed&) = delete;
-  Timed& operator=(const Timed&) = delete;
+  Timed(WorkTimes& times, Work work) : stopwatch_(times.seconds_[static_cast<std::size_t>(work)]) {}
 
  private:
-  using Clock = std::chrono::steady_clock;
-  WorkTimes& times_;
-  Work work_;
-  Clock::time_point start_ = Clock::now();
+  base::Stopwatch stopwatch_;
 };
 
 }  // namespace tessera::tensor

@@ -1,31 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
-#include <chrono>
 #include <fmt/core.h>
+#include <memory>
 #include <optional>
 
+#include "base/stopwatch.hpp"
 #include "base/units.hpp"
 #include "comm/together.hpp"
 #include "config/threads.hpp"
-#include "json/json.hpp"
 #include "metrics/process_memory.hpp"
 #include "plan/memory.hpp"
 #include "tensor/library.hpp"
+#include "tools/bench_report.hpp"
 #include "tools/command.hpp"
 #include "tools/common.hpp"
 #include "tools/synthetic.hpp"
-#include "train/flops.hpp"
 #include "train/setup.hpp"
 #include "train/train_step.hpp"
 
 namespace tessera::tools {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
@@ -39,104 +33,128 @@ const std::vector<config::Flag> kFlags = {
     {"json", false, "print one JSON object"},
 };
 
-struct Measured {
-  double seconds_per_step = 0, matrix_gflops = 0, communication_seconds = 0, communication_hidden_seconds = 0;
+/// What is measured, and on what tokens.
+struct BenchSetup {
+  config::Config config;  ///< resolved
+  std::int64_t num_measured = 5, num_warmup = 2;
+  std::optional<data::TokenFile> synthetic;
+  std::unique_ptr<train::RunData> data;
+  train::TokenMixture tokens;
+
+  void use_synthetic_tokens(int ranks);
 };
+
+void BenchSetup::use_synthetic_tokens(int ranks) {
+  synthetic.emplace(synthetic_tokens(std::max<std::int64_t>(1 << 20, 2 * config.model.context)));
+  if (config.model.vocab < synthetic->vocab_size())
+    base::fail_usage(
+        "model.vocab = {} is smaller than the {} of the tokens that bench makes without data.train: set data.train, or "
+        "model.vocab = {}",
+        config.model.vocab == 0 ? "auto" : std::to_string(config.model.vocab), synthetic->vocab_size(),
+        synthetic->vocab_size());
+  tokens = train::TokenRange{&*synthetic, 0, synthetic->num_tokens()};
+  if (config.optim.micro_batch == 0)
+    config.optim.micro_batch = train::automatic_micro_batch(config.optim.batch / ranks, config.model.context);
+}
+
+/// Collective.
+void set_up(const comm::Communicator& world, const ConfigCall& call, BenchSetup& setup) {
+  comm::together(world, "bench set-up", [&] {
+    setup.config = call.config;
+    if (call.flags.contains("measure")) setup.num_measured = base::parse_count(call.flags.at("measure").back());
+    if (call.flags.contains("warmup")) setup.num_warmup = base::parse_count(call.flags.at("warmup").back());
+    if (setup.num_measured < 1) base::fail_usage("--measure must be at least 1");
+    if (call.threads > config::affinity_cores())
+      base::fail_usage("run.threads = {} on {} usable core(s): figures would mean nothing; use mpirun --bind-to none",
+                       call.threads, config::affinity_cores());
+    setup.config.run.steps = std::max(setup.config.run.steps, setup.num_warmup + setup.num_measured);
+    setup.config.optim.batch_start = setup.config.optim.batch_ramp = 0;  // the batch that a run settles at
+    if (setup.config.data.train.empty()) return setup.use_synthetic_tokens(world.size());
+    setup.data = std::make_unique<train::RunData>(setup.config.data);
+    setup.config = train::resolve(setup.config, *setup.data, world.size());
+    setup.tokens = setup.data->mixture;
+  });
+}
+
+/// Seconds of each part so far, in the order of kStepParts; the last one is left 0.
+std::array<double, kNumStepParts> parts_so_far(train::Replica& replica) {
+  using tensor::Work;
+  const tensor::WorkTimes& times = replica.device().times();
+  return {times.seconds(Work::matrix),
+          times.seconds(Work::attention),
+          times.seconds(Work::elementwise),
+          times.seconds(Work::optimizer),
+          replica.batches().load_seconds(),
+          replica.sync().wait_seconds(),
+          0.0};
+}
+
+/// Collective; every rank gets the figures of the slowest.
+void measure(const BenchSetup& setup, train::Replica& replica, BenchFigures& figures) {
+  const comm::Communicator& world = replica.ranks();
+  std::vector<double> seconds;
+  std::array<double, kNumStepParts> before{};
+  double communicating = 0, total = 0;
+  std::int64_t updates = 0;
+  for (std::int64_t step = 1; step <= setup.num_warmup + setup.num_measured; ++step) {
+    if (step == setup.num_warmup + 1) {
+      before = parts_so_far(replica);
+      communicating = replica.sync().busy_seconds();
+    }
+    world.barrier("bench step");
+    const base::Clock::time_point start = base::Clock::now();
+    train::train_step(replica, step, updates, false);
+    if (step > setup.num_warmup) seconds.push_back(base::seconds_since(start));
+  }
+  for (const double one : seconds) total += one;
+  const auto steps = static_cast<double>(setup.num_measured);
+  figures.seconds_per_step = world.max(median(seconds), "time of a step");
+  const std::array<double, kNumStepParts> after = parts_so_far(replica);
+  double named = 0;
+  for (std::size_t part = 0; part + 1 < kNumStepParts; ++part) {
+    figures.part_seconds[part] = (after[part] - before[part]) / steps;
+    named += figures.part_seconds[part];
+  }
+  figures.part_seconds.back() = total / steps - named;
+  const double not_hidden = world.max((after[5] - before[5]) / steps, "waiting time");
+  figures.communication_seconds =
+      world.max((replica.sync().busy_seconds() - communicating) / steps, "communication time");
+  figures.communication_hidden_seconds = std::max(0.0, figures.communication_seconds - not_hidden);
+}
 
 }  // namespace
 
 base::ExitCode run_bench(Invocation& invocation) {
   ConfigCall call = load_config_call(invocation, "bench", kFlags, {"optim.batch"});
   if (call.help_shown) return base::ExitCode::done;
-  settle_precision(invocation, call.config);
   const comm::Communicator& world = invocation.world;
-  std::optional<data::TokenFile> synthetic;
-  std::unique_ptr<train::RunData> data;
-  train::TokenRange tokens;
-  config::Config config = call.config;
-  std::int64_t num_measured = 5, num_warmup = 2;
-  comm::together(world, "bench set-up", [&] {
-    if (call.flags.contains("measure")) num_measured = base::parse_count(call.flags.at("measure").back());
-    if (call.flags.contains("warmup")) num_warmup = base::parse_count(call.flags.at("warmup").back());
-    if (num_measured < 1) base::fail_usage("--measure must be at least 1");
-    if (call.threads > config::affinity_cores())
-      base::fail_usage("run.threads = {} on {} usable core(s): figures would mean nothing; use mpirun --bind-to none",
-                       call.threads, config::affinity_cores());
-    config.run.steps = std::max(config.run.steps, num_warmup + num_measured);
-    if (config.data.train.empty()) {
-      if (config.model.vocab == 0) base::fail_usage("model.vocab = auto needs data.train: set one of the two");
-      synthetic.emplace(synthetic_tokens(std::max<std::int64_t>(1 << 20, 2 * config.model.context)));
-      tokens = {&*synthetic, 0, synthetic->num_tokens()};
-      if (config.optim.micro_batch == 0)
-        config.optim.micro_batch =
-            train::automatic_micro_batch(config.optim.batch / world.size(), config.model.context);
-    } else {
-      data = std::make_unique<train::RunData>(config.data);
-      config = train::resolve(config, *data, world.size());
-      tokens = data->train;
-    }
-  });
+  invocation.world.set_timeout(call.config.parallel.timeout);
+  settle_precision(invocation, call.config);
+  BenchSetup setup;
+  set_up(world, call, setup);
+  const std::unique_ptr<tensor::Device> device = make_device(world, call.threads);
 
-  tensor::Device device(call.threads);
-  Measured measured;
-  measured.matrix_gflops =
-      world.sum(tensor::measure_matrix_gflops(train::element_type(config), device.threads()), "matrix rate");
-  metrics::reset_peak_memory();  // of the matrices just multiplied
+  BenchFigures figures;
+  figures.ranks = world.size();
+  figures.threads = device->threads();
+  figures.num_measured = setup.num_measured;
+  const base::DType dtype = train::element_type(setup.config);
+  figures.matrix_gflops = world.sum(tensor::measure_matrix_gflops(dtype, device->threads()), "matrix rate");
+  figures.memory_bytes_per_second = world.sum(tensor::measure_memory_bandwidth(device->threads()), "memory rate");
+  metrics::reset_peak_memory();  // of the buffers just measured with
   const auto resident = static_cast<std::uint64_t>(metrics::resident_memory_bytes());
-  train::Replica replica(world, device, config, tokens);
-  std::vector<double> seconds;
-  double waited = 0, communicating = 0;
-  std::int64_t updates = 0;
-  for (std::int64_t step = 1; step <= num_warmup + num_measured; ++step) {
-    if (step == num_warmup + 1) {
-      waited = replica.sync().wait_seconds();
-      communicating = replica.sync().busy_seconds();
-    }
-    world.barrier("bench step");
-    const Clock::time_point start = Clock::now();
-    train::train_step(replica, step, updates, false);
-    if (step > num_warmup) seconds.push_back(seconds_since(start));
-  }
-  measured.seconds_per_step = world.max(median(seconds), "time of a step");
-  const auto steps = static_cast<double>(num_measured);
-  const double not_hidden = (replica.sync().wait_seconds() - waited) / steps;
-  measured.communication_seconds =
-      world.max((replica.sync().busy_seconds() - communicating) / steps, "communication time");
-  measured.communication_hidden_seconds =
-      std::max(0.0, measured.communication_seconds - world.max(not_hidden, "waiting time"));
-
-  const auto tokens_per_step = static_cast<double>(config.optim.batch * config.model.context);
-  const train::FlopsPerToken flops = train::flops_per_token(config.model);
-  const double gflops = flops.causal * tokens_per_step / measured.seconds_per_step * 1e-9;
-  const double palm = flops.palm * tokens_per_step / measured.seconds_per_step * 1e-9;
-  const auto peak =
+  train::Replica replica(world, *device, setup.config, setup.tokens);
+  figures.tokens_per_step = replica.batches().num_targets(setup.num_warmup);
+  measure(setup, replica, figures);
+  figures.peak_memory_bytes =
       static_cast<std::int64_t>(world.max(static_cast<double>(metrics::peak_memory_bytes()), "peak memory"));
-  const std::uint64_t predicted = plan::predict_memory(config, {world.size(), device.threads(), resident}).total();
+  figures.predicted_memory_bytes =
+      plan::predict_memory(setup.config, {world.size(), device->threads(), resident}).total();
   if (!invocation.is_root()) return base::ExitCode::done;
-  if (call.flags.contains("json")) {
-    json::Json object{json::Object{}};
-    object.set("seconds_per_step", measured.seconds_per_step);
-    object.set("tokens_per_second", tokens_per_step / measured.seconds_per_step).set("gflops", gflops);
-    object.set("matrix_gflops", measured.matrix_gflops).set("matrix_share", gflops / measured.matrix_gflops);
-    object.set("mfu_causal", gflops / measured.matrix_gflops).set("mfu_palm", palm / measured.matrix_gflops);
-    object.set("peak_memory_bytes", peak).set("predicted_memory_bytes", predicted);
-    object.set("communication_seconds", measured.communication_seconds);
-    object.set("communication_hidden_seconds", measured.communication_hidden_seconds);
-    object.set("ranks", world.size()).set("threads", device.threads()).set("steps", num_measured);
-    fmt::print("{}\n", object.dump());
-    return base::ExitCode::done;
-  }
-  fmt::print("{}\n{} rank(s) of {} thread(s), batch {} x {} tokens, micro-batch {}, median of {} steps\n",
-             version_line(device), world.size(), device.threads(), config.optim.batch, config.model.context,
-             config.optim.micro_batch, num_measured);
-  fmt::print("step          {:.3f} ms\ntokens/s      {:.0f}\n", measured.seconds_per_step * 1e3,
-             tokens_per_step / measured.seconds_per_step);
-  fmt::print("rate          {:.1f} GFLOP/s of a matrix rate of {:.1f}: share {:.3f} (PaLM convention {:.3f})\n", gflops,
-             measured.matrix_gflops, gflops / measured.matrix_gflops, palm / measured.matrix_gflops);
-  fmt::print("communication {:.3f} ms a step, {:.3f} ms of it hidden\n", measured.communication_seconds * 1e3,
-             measured.communication_hidden_seconds * 1e3);
-  fmt::print("memory        {} measured peak, {} predicted\n", base::format_bytes(static_cast<std::uint64_t>(peak)),
-             base::format_bytes(predicted));
+  if (call.flags.contains("json"))
+    fmt::print("{}", bench_json(setup.config, figures));
+  else
+    fmt::print("{}\n{}", version_line(*device), bench_text(setup.config, figures));
   return base::ExitCode::done;
 }
 

@@ -5,6 +5,7 @@
 #include <fmt/core.h>
 #include <stdexcept>
 
+#include "base/stopwatch.hpp"
 #include "data/document_starts.hpp"
 
 namespace tessera::train {
@@ -51,6 +52,7 @@ std::vector<std::uint64_t> BatchSource::sample_indices(std::int64_t step, std::i
 }
 
 model::MicroBatch BatchSource::load(std::int64_t step, std::int64_t micro) {
+  const base::Stopwatch stopwatch(load_seconds_);
   samples_ = sample_indices(step, micro);
   for (std::int64_t b = 0; b < micro_batch_; ++b) {
     const data::Mixture::Place place = mixture_.place(samples_[static_cast<std::size_t>(b)]);

@@ -29,6 +29,7 @@ class BatchSource {
   /// Targets of the step over all ranks: every token of a window is followed by one.
   std::int64_t num_targets(std::int64_t step) const { return schedule_.batch(step) * context_; }
   const optim::BatchSchedule& schedule() const { return schedule_; }
+  double load_seconds() const { return load_seconds_; }  ///< spent in load() since construction
 
  private:
   TokenMixture data_;
@@ -39,6 +40,7 @@ class BatchSource {
   std::vector<std::uint64_t> samples_;
   std::vector<std::int32_t> tokens_, targets_, window_;
   text::TokenId document_end_ = -1;   // -1: no mask
+  double load_seconds_ = 0;
   std::vector<std::int32_t> starts_;  // of documents, if they are masked
 };
 

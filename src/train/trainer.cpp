@@ -2,11 +2,11 @@
 #include "train/trainer.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <fmt/core.h>
 #include <memory>
 
+#include "base/stopwatch.hpp"
 #include "comm/together.hpp"
 #include "config/print.hpp"
 #include "json/json.hpp"
@@ -21,11 +21,8 @@
 namespace tessera::train {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
+using base::Clock;
+using base::seconds_since;
 
 /// One start of a run: from its newest checkpoint to run.steps, run.stop_after or a request to stop.
 class Run {

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/bench_report.hpp"
+
+#include <algorithm>
+#include <fmt/core.h>
+
+#include "base/units.hpp"
+#include "json/json.hpp"
+#include "train/flops.hpp"
+
+namespace tessera::tools {
+namespace {
+
+struct Rates {
+  double tokens_per_second, gflops, matrix_share, palm_share;
+};
+
+Rates rates_of(const config::Config& config, const BenchFigures& f) {
+  const train::FlopsPerToken flops = train::flops_per_token(config.model);
+  const double tokens_per_second = static_cast<double>(f.tokens_per_step) / f.seconds_per_step;
+  const double gflops = flops.causal * tokens_per_second * 1e-9, palm = flops.palm * tokens_per_second * 1e-9;
+  return {tokens_per_second, gflops, gflops / f.matrix_gflops, palm / f.matrix_gflops};
+}
+
+}  // namespace
+
+std::string bench_json(const config::Config& config, const BenchFigures& f) {
+  const Rates rates = rates_of(config, f);
+  json::Json parts{json::Object{}};
+  for (std::size_t part = 0; part < kNumStepParts; ++part) parts.set(kStepParts[part], f.part_seconds[part]);
+  json::Json object{json::Object{}};
+  object.set("seconds_per_step", f.seconds_per_step).set("tokens_per_second", rates.tokens_per_second);
+  object.set("gflops", rates.gflops).set("matrix_gflops", f.matrix_gflops).set("matrix_share", rates.matrix_share);
+  object.set("mfu_causal", rates.matrix_share).set("mfu_palm", rates.palm_share);
+  object.set("memory_bytes_per_second", f.memory_bytes_per_second).set("seconds_by_part", std::move(parts));
+  object.set("peak_memory_bytes", f.peak_memory_bytes).set("predicted_memory_bytes", f.predicted_memory_bytes);
+  object.set("communication_seconds", f.communication_seconds);
+  object.set("communication_hidden_seconds", f.communication_hidden_seconds);
+  object.set("precision", config.run.precision).set("recompute", config.run.recompute);
+  object.set("ranks", f.ranks).set("threads", f.threads).set("steps", f.num_measured);
+  return object.dump() + "\n";
+}
+
+std::string bench_text(const config::Config& config, const BenchFigures& f) {
+  const Rates rates = rates_of(config, f);
+  std::string text = fmt::format(
+      "{} rank(s) of {} thread(s), {}, batch {} x {} tokens, micro-batch {}, median of {} steps\n", f.ranks, f.threads,
+      config.run.precision, config.optim.batch, config.model.context, config.optim.micro_batch, f.num_measured);
+  text += fmt::format("step          {:.3f} ms\n", f.seconds_per_step * 1e3);
+  for (std::size_t part = 0; part < kNumStepParts; ++part)
+    text += fmt::format("  {:<13} {:9.3f} ms {:5.1f}%\n", kStepParts[part], f.part_seconds[part] * 1e3,
+                        100 * f.part_seconds[part] / f.seconds_per_step);
+  text += fmt::format("tokens/s      {:.0f}\n", rates.tokens_per_second);
+  text +=
+      fmt::format("rate          {:.1f} GFLOP/s of a matrix rate of {:.1f}: share {:.3f} (PaLM convention {:.3f})\n",
+                  rates.gflops, f.matrix_gflops, rates.matrix_share, rates.palm_share);
+  text += fmt::format("memory rate   {:.1f} GB/s of this machine, y += x\n", f.memory_bytes_per_second * 1e-9);
+  if (f.ranks > 1)
+    text += fmt::format("communication {:.3f} ms a step, {:.3f} ms of it hidden behind work\n",
+                        f.communication_seconds * 1e3, f.communication_hidden_seconds * 1e3);
+  text += fmt::format("memory        {} measured peak, {} predicted\n",
+                      base::format_bytes(static_cast<std::uint64_t>(f.peak_memory_bytes)),
+                      base::format_bytes(f.predicted_memory_bytes));
+  return text;
+}
+
+}  // namespace tessera::tools
