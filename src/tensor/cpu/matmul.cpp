@@ -17,7 +17,7 @@ namespace {
 /// above kSmallTile elements, 4 while above kTinyTile. Widths that oneDNN's kernels divide (64) cost nothing at the
 /// edges.
 constexpr std::int64_t kMostRows = 1024, kMostColumns = 384, kColumnStep = 64, kLeast = 64;
-constexpr std::int64_t kWantedTiles = 16, kSmallTile = 512 * 384, kTinyTile = 128 * 128;
+constexpr std::int64_t kWantedTiles = 16, kSmallTile = 768 * 384, kTinyTile = 128 * 128;
 
 /// oneDNN reads the factors along K. Where the elements of one k lie side by side, the next k is a step further, and a
 /// step that is a multiple of this many floats puts all of them into the same few sets of the cache: less than half the
@@ -61,9 +61,9 @@ std::int64_t even_part(std::int64_t size, std::int64_t most, std::int64_t step) 
 }  // namespace
 
 ProductTile choose_tile(std::int64_t m, std::int64_t n, bool a_transposed) {
-  // A transposed factor is packed for each tile of a row of tiles, so that wide tiles pay there.
-  const std::int64_t most_rows = a_transposed ? kMostRows / 2 : kMostRows;
-  const std::int64_t most_columns = a_transposed ? kMostColumns * 2 : kMostColumns;
+  // Of a transposed factor the elements of one k are packed together: there few rows and many columns pay.
+  const std::int64_t most_rows = a_transposed ? kMostColumns : kMostRows;
+  const std::int64_t most_columns = a_transposed ? 2 * kMostColumns : kMostColumns;
   ProductTile tile{even_part(m, most_rows, kPadding), even_part(n, most_columns, kColumnStep)};
   for (;;) {
     const std::int64_t tiles = num_parts(m, tile.rows) * num_parts(n, tile.columns);
