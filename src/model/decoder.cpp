@@ -13,8 +13,9 @@ constexpr std::int64_t kMaxChunk = 256;  // tokens of a prompt computed at a tim
 
 }  // namespace
 
-Decoder::Decoder(tensor::Device& device, const config::ModelConfig& config, const Parameters& parameters)
-    : device_(&device), config_(config) {
+Decoder::Decoder(tensor::Device& device, const config::ModelConfig& config, const Parameters& parameters,
+                 std::int32_t document_end)
+    : device_(&device), config_(config), document_end_(document_end) {
   const auto& tokens = parameters.get("token_embedding");
   token_table_ = tokens.weight;
   position_table_ = parameters.get("position_embedding").weight;
@@ -32,6 +33,7 @@ Decoder::Decoder(tensor::Device& device, const config::ModelConfig& config, cons
       caches_.push_back({take_element({1, C, H}), take_element({1, C, H}), 0});
     activations_ = BlockActivations::carve(arena, config, rows, dtype);
     tokens_ = arena.take(base::DType::i32, {1, rows});
+    starts_ = arena.take(base::DType::i32, {1, rows});
     x_ = take({rows, H});
     branch_ = take_element({rows, H});
     norm_ = take_element({1, H});
@@ -48,6 +50,7 @@ Decoder::Decoder(tensor::Device& device, const config::ModelConfig& config, cons
 
 void Decoder::reset() {
   for (KeyValueCache& cache : caches_) cache.length = 0;
+  document_start_ = 0;
 }
 
 std::span<const float> Decoder::feed(std::span<const std::int32_t> tokens) {
@@ -65,7 +68,15 @@ std::span<const float> Decoder::feed_chunk(std::span<const std::int32_t> tokens)
   const auto T = static_cast<std::int64_t>(tokens.size());
   const tensor::View ids(tokens_.as<std::int32_t>(), tensor::Shape{1, T});
   std::memcpy(ids.data(), tokens.data(), tokens.size_bytes());
-  const MicroBatch batch{ids, {}, {}};
+  MicroBatch batch{ids, {}, {}};
+  if (document_end_ >= 0) {
+    batch.document_starts = {starts_.as<std::int32_t>(), tensor::Shape{1, T}};
+    for (std::int64_t t = 0; t < T; ++t) {
+      starts_.as<std::int32_t>()[t] = document_start_;
+      if (tokens[static_cast<std::size_t>(t)] == document_end_)
+        document_start_ = static_cast<std::int32_t>(length() + t + 1);
+    }
+  }
   const BlockActivations a = activations_.first_rows(T, config_.heads);
   tensor::View x = x_.rows(0, T);
   tensor::embedding_forward(*device_, ids, token_table_, position_table_, length(), tensor::Dropout{}, x);

@@ -10,8 +10,11 @@ namespace tessera::model {
 /// Next-token logits of one sequence with a key-value cache: each token is computed once.
 class Decoder {
  public:
-  /// `parameters` must outlive the decoder. Allocates the cache for config.context positions.
-  Decoder(tensor::Device& device, const config::ModelConfig& config, const Parameters& parameters);
+  /// `parameters` must outlive the decoder. Allocates the cache for config.context positions. `document_end` >= 0: the
+  /// token behind which a document begins, and tokens see only their own document, as in training with
+  /// data.document_mask.
+  Decoder(tensor::Device& device, const config::ModelConfig& config, const Parameters& parameters,
+          std::int32_t document_end = -1);
 
   /// Appends `tokens` (at least one; length() + tokens <= context, otherwise std::logic_error) and returns the logits
   /// [V] that follow the last of them; valid until the next call.
@@ -26,6 +29,8 @@ class Decoder {
 
   tensor::Device* device_;
   config::ModelConfig config_;
+  std::int32_t document_end_;
+  std::int32_t document_start_ = 0;  // position where the document of the next token began
   std::vector<Block> blocks_;
   Norm final_norm_;
   Linear head_;
@@ -33,7 +38,7 @@ class Decoder {
   tensor::Arena arena_;
   std::vector<KeyValueCache> caches_;  // [1, C, H] keys and values of each layer
   BlockActivations activations_;       // for one chunk of tokens, shared by all layers
-  tensor::View tokens_;                // [1, rows] i32
+  tensor::View tokens_, starts_;       // [1, rows] i32: ids, and where their documents begin
   tensor::View x_, branch_;            // [rows, H] f32, T
   tensor::View norm_, mean_, rstd_;    // [1, H] T, [1], [1] f32: of the last row
   tensor::View logits_;                // [1, V] T

@@ -9,6 +9,7 @@
 #include "tools/command.hpp"
 #include "tools/common.hpp"
 #include "train/loaded_model.hpp"
+#include "train/tokens.hpp"
 
 namespace tessera::tools {
 namespace {
@@ -46,7 +47,8 @@ base::ExitCode generate(Invocation& invocation) {
 
   const train::LoadedModel model = train::load_model(path);
   tensor::Device device(threads);
-  model::Decoder decoder(device, model.config.model, *model.parameters);
+  model::Decoder decoder(device, model.config.model, *model.parameters,
+                         train::document_end(model.config.data, *model.tokenizer));
   std::vector<std::string> prompts = call.all("prompt");
   if (prompts.empty()) prompts.emplace_back();
   json::Json results{json::Array{}};

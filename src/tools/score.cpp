@@ -11,6 +11,7 @@
 #include "tools/text_input.hpp"
 #include "train/generate.hpp"
 #include "train/loaded_model.hpp"
+#include "train/tokens.hpp"
 
 namespace tessera::tools {
 namespace {
@@ -99,7 +100,8 @@ base::ExitCode score_file(Invocation& invocation) {
   const std::string text = read_text(call.positional().front());
   const std::int64_t num_next = call.count("next", 0);
   tensor::Device device(call.threads(invocation));
-  model::Decoder decoder(device, model.config.model, *model.parameters);
+  model::Decoder decoder(device, model.config.model, *model.parameters,
+                         train::document_end(model.config.data, *model.tokenizer));
 
   // Lines are scored within the whole text: a line's figure is the sum over its tokens.
   const std::vector<text::TokenId> ids = model.tokenizer->encode(text);
