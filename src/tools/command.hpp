@@ -28,6 +28,7 @@ struct Command {
 const std::vector<Command>& commands();
 
 base::ExitCode run_train(Invocation& invocation);
+void prepare_train(const std::vector<std::string>& arguments);
 base::ExitCode run_generate(Invocation& invocation);
 base::ExitCode run_evaluate(Invocation& invocation);
 base::ExitCode run_score(Invocation& invocation);

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// A signal asks a training to stop: whenever it comes, the run ends with 85 and a checkpoint that the next start takes.
+#include <filesystem>
+#include <fmt/core.h>
+
+#include "cli/fixture.hpp"
+
+namespace tessera::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A run long enough to be interrupted, with matrices large enough for every kernel of the library.
+const std::string kLong = " --run.steps 1000000 --model.hidden 128 --model.heads 4 --checkpoint.interval 0 --quiet ";
+
+BOOST_FIXTURE_TEST_CASE(a_signal_at_any_moment_saves_and_exits_85, RunFixture) {
+  const std::string train = tessera() + " train --config " + shell_quoted(config) + kLong;
+  const char* const signals[] = {"USR1", "TERM", "INT"};
+  for (int time = 0; time < 10; ++time) {
+    const std::string delay = fmt::format("{:.2f}", 0.2 + 0.11 * time);
+    const ProcessResult result =
+        run_shell(train + "& sleep " + delay + "; kill -" + signals[time % 3] + " $!; wait $!");
+    BOOST_TEST(result.exit_code == 85, delay << " s: " << result.exit_code << result.errors);
+    BOOST_TEST(result.errors == "");
+  }
+  const ProcessResult evaluated = run_shell(tessera() + " evaluate --checkpoint " + shell_quoted(run));
+  BOOST_TEST(evaluated.exit_code == 0, evaluated.errors);
+}
+
+BOOST_FIXTURE_TEST_CASE(mpirun_hands_a_signal_to_all_ranks, RunFixture) {
+  const std::string train = tessera_on(2) + " train --config " + shell_quoted(config) + kLong;
+  for (int time = 0; time < 3; ++time) {
+    const std::string seen = std::to_string(1 + 20 * time);  // lines of metrics before the signal
+    const ProcessResult result =
+        run_shell(train + "& while test $(cat " + shell_quoted(run + "/metrics.jsonl") + " 2>&- | wc -l) -lt " + seen +
+                  "; do sleep 0.05; done; kill -USR1 $!; wait $!");
+    BOOST_TEST(result.exit_code == 85, result.exit_code << result.errors);
+    BOOST_TEST(!fs::is_empty(run + "/checkpoints"));
+    fs::remove_all(run);
+  }
+}
+
+BOOST_FIXTURE_TEST_CASE(a_second_signal_of_a_kind_ends_the_process, RunFixture) {
+  // Standing still in the first step, where nobody looks at the request.
+  const std::string endless = " --optim.batch 1000000 --model.context 1 --optim.micro_batch 1 --model.layers 40";
+  const ProcessResult result = run_shell(tessera() + " train --config " + shell_quoted(config) + kLong + endless +
+                                         " & sleep 1; kill -TERM $!; sleep 1; kill -TERM $!; wait $!");
+  BOOST_TEST(result.exit_code == 128 + 15, result.exit_code << result.errors);
+}
+
+}  // namespace
+}  // namespace tessera::testing
