@@ -3,16 +3,18 @@
 //   /model/<parameter>             f32, global shape
 //   /optimizer/m/<parameter>, v    f32, global shape
 //   /run                           attributes and texts of RunState
+// Each dataset has an attribute "xxh3": XXH3-64 of its bytes, 16 hex digits; that of the group /run is over its own
+// attributes.
 // HDF5 lays the file out, pwrite fills it: rank 0 creates all datasets with early allocation and tells the offsets;
 // every rank writes its tiles. Temporary name, fsync, rename, fsync of the folder: a crash at any instant leaves the
 // previous file the newest.
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <vector>
 
+#include "base/error.hpp"
 #include "comm/communicator.hpp"
 #include "tensor/tile.hpp"
 #include "tensor/view.hpp"
@@ -20,6 +22,13 @@
 namespace tessera::checkpoint {
 
 inline constexpr std::int64_t format_version = 1;
+
+/// A file that is not, or not any more, what its name says: foreign, cut short, of another step, with a wrong checksum,
+/// without a dataset. An older file may do instead.
+class DamagedError : public base::UsageError {
+ public:
+  using UsageError::UsageError;
+};
 
 /// One tensor to write or read: `group` is "model", "optimizer/m" or "optimizer/v"; `tile.name` the parameter.
 struct TensorTile {
@@ -45,24 +54,29 @@ struct RunState {
 std::string file_name(const std::string& dir, std::int64_t step);
 
 /// Writes a checkpoint into `dir` (created if absent). Call on all ranks with the same RunState; each tensor must be
-/// covered exactly once by the tiles of all ranks: with data parallelism only rank 0 passes tiles. Errors on any rank
-/// throw on all. Afterwards the oldest complete files beyond `keep` are removed, never the new one. Returns the path.
+/// covered exactly once by the tiles of all ranks, which for now are whole tensors, as a checksum covers one: with data
+/// parallelism only rank 0 passes tiles. Errors on any rank throw on all. Afterwards complete files older than the
+/// newest `keep` are removed, never the new one. Returns the path.
 std::string save(const comm::Communicator& ranks, const std::string& dir, const RunState& state,
                  const std::vector<TensorTile>& tiles, std::int64_t keep);
 
-/// Path of the newest complete checkpoint in `dir`, if any: highest step whose pre-check passes. Damaged ones are named
-/// in `warnings`. Not collective.
-std::optional<std::string> find_newest(const std::string& dir, std::vector<std::string>& warnings);
+/// The files in `dir` that are named like checkpoints, newest first, damaged or not. Not collective.
+std::vector<std::string> list_newest_first(const std::string& dir);
 
-/// A checkpoint path as users give it: a file, a folder `checkpoints`, or a run folder. Throws base::UsageError.
-std::string resolve_path(const std::string& path);
+/// The files that a checkpoint path as users give it may mean, newest first: a file, or those of a folder `checkpoints`
+/// or of a run folder. Throws base::UsageError if there is none.
+std::vector<std::string> candidates(const std::string& path);
 
-/// Reads the state; throws base::UsageError naming file and remedy if it is no checkpoint, cut short, of a newer format
-/// or has a damaged first block, and base::Error with HDF5's reason if it cannot be read behind that.
+/// Renames a damaged file so that nothing takes it for a checkpoint, and never onto another one. Returns the new path.
+std::string set_aside(const std::string& path);
+
+/// Reads the state. Throws DamagedError naming file and remedy, and base::UsageError for a file that is absent or of a
+/// newer format.
 RunState read_state(const std::string& path);
 
-/// Reads tiles (whole tensors or parts). Throws base::UsageError listing EVERY tensor that is missing or of another
-/// shape. Not collective.
+/// Reads tiles (whole tensors or parts) and verifies the whole ones. Throws DamagedError listing EVERY tensor that is
+/// missing, of another shape or with a wrong checksum: compare the model with that of read_state() first. Not
+/// collective.
 void read_tiles(const std::string& path, const std::vector<TensorTile>& tiles);
 
 }  // namespace tessera::checkpoint

@@ -2,19 +2,26 @@
 #pragma once
 
 #include <cstdint>
+#include <fmt/core.h>
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "checkpoint/checkpoint.hpp"
 
 namespace tessera::checkpoint {
 
-/// Step of a file name "step-00001000.h5"; nothing if it is no such name.
+/// Step of a file name as file_name() makes it, "step-00001000.h5"; nothing if it is no such name.
 std::optional<std::int64_t> step_of(const std::string& name);
 
-/// All files of a folder that are named like checkpoints, by step; empty if the folder does not exist.
+/// All files of a folder that are named like checkpoints, by step, no folders; empty if the folder does not exist.
 std::map<std::int64_t, std::string> list_files(const std::string& dir);
+
+template <class... Args>
+[[noreturn]] void fail_damaged(fmt::format_string<Args...> format, Args&&... args) {
+  throw DamagedError(fmt::format(format, std::forward<Args>(args)...));
+}
 
 /// Where a file holds a tensor: "/model/<parameter>".
 inline std::string dataset_path(const TensorTile& tensor) {

@@ -8,7 +8,6 @@
 #include "base/error.hpp"
 #include "checkpoint/checkpoint.hpp"
 #include "checkpoint/files.hpp"
-#include "checkpoint/user_block.hpp"
 
 namespace tessera::checkpoint {
 
@@ -28,41 +27,45 @@ std::optional<std::int64_t> step_of(const std::string& name) {
   const char* const end = name.data() + name.size() - kSuffix.size();
   std::int64_t step = 0;
   const auto [rest, error] = std::from_chars(name.data() + kPrefix.size(), end, step);
-  if (error != std::errc{} || rest != end) return std::nullopt;
+  if (error != std::errc{} || rest != end || step < 0) return std::nullopt;
+  if (fs::path(file_name("", step)).filename() != name) return std::nullopt;  // "step-8.h5" is somebody else's
   return step;
 }
 
 std::map<std::int64_t, std::string> list_files(const std::string& dir) {
   std::map<std::int64_t, std::string> files;
   std::error_code error;
-  for (const auto& entry : fs::directory_iterator(dir, error))
-    if (const auto step = step_of(entry.path().filename().string())) files[*step] = entry.path().string();
+  for (const auto& entry : fs::directory_iterator(dir, error)) {
+    const auto step = step_of(entry.path().filename().string());
+    if (step && entry.is_regular_file(error)) files[*step] = entry.path().string();
+  }
   return files;
 }
 
-std::optional<std::string> find_newest(const std::string& dir, std::vector<std::string>& warnings) {
-  const auto files = list_files(dir);
-  for (auto file = files.rbegin(); file != files.rend(); ++file) {
-    try {
-      read_user_block(file->second);
-      return file->second;
-    } catch (const base::Error& error) {
-      warnings.push_back(error.what());
-    }
-  }
-  return std::nullopt;
+std::vector<std::string> list_newest_first(const std::string& dir) {
+  std::vector<std::string> paths;
+  for (const auto& [step, path] : list_files(dir)) paths.push_back(path);
+  std::reverse(paths.begin(), paths.end());
+  return paths;
 }
 
-std::string resolve_path(const std::string& path) {
-  if (fs::is_regular_file(path)) return path;
-  if (!fs::exists(path)) base::fail_usage("checkpoint '{}' does not exist", path);
-  for (const std::string& dir : {path, path + "/checkpoints"}) {
-    std::vector<std::string> warnings;
-    const auto newest = find_newest(dir, warnings);
-    if (newest) return *newest;
-    if (!warnings.empty()) base::fail_usage("'{}' holds no usable checkpoint: {}", dir, warnings.front());
-  }
+std::vector<std::string> candidates(const std::string& path) {
+  std::error_code error;
+  if (!fs::exists(path, error)) base::fail_usage("checkpoint '{}' does not exist", path);
+  if (!fs::is_directory(path, error)) return {path};
+  for (const std::string& dir : {path, path + "/checkpoints"})
+    if (const std::vector<std::string> files = list_newest_first(dir); !files.empty()) return files;
   base::fail_usage("'{}' holds no checkpoint (step-*.h5), and no folder 'checkpoints' with one", path);
+}
+
+std::string set_aside(const std::string& path) {
+  std::string aside = path + ".damaged";
+  for (int number = 2; fs::exists(fs::symlink_status(aside)); ++number)
+    aside = fmt::format("{}.damaged.{}", path, number);
+  std::error_code error;
+  fs::rename(path, aside, error);
+  if (error) base::fail_usage("damaged checkpoint '{}' cannot be renamed: {}. Move it away", path, error.message());
+  return aside;
 }
 
 }  // namespace tessera::checkpoint

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <cassert>
 #include <filesystem>
 #include <fmt/core.h>
 #include <map>
@@ -6,6 +7,7 @@
 #include "base/error.hpp"
 #include "base/posix_file.hpp"
 #include "checkpoint/checkpoint.hpp"
+#include "checkpoint/checksum.hpp"
 #include "checkpoint/files.hpp"
 #include "checkpoint/layout.hpp"
 #include "checkpoint/user_block.hpp"
@@ -19,18 +21,26 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// The datasets this rank has tiles of, as JSON: [["/model/x", [2, 3]], ...].
+/// The datasets this rank has tiles of, as JSON: [["/model/x", [2, 3], "0123456789abcdef"], ...], checksums last.
 std::string describe(const std::vector<TensorTile>& tiles) {
   json::Json list{json::Array{}};
   for (const TensorTile& tensor : tiles) {
+    assert(tensor.tile.num_elements() == tensor.tile.global_shape.num_elements());
     json::Json shape{json::Array{}};
     for (int dim = 0; dim < tensor.tile.global_shape.num_dims(); ++dim) shape.push(tensor.tile.global_shape[dim]);
     json::Json entry{json::Array{}};
     entry.push(dataset_path(tensor));
     entry.push(std::move(shape));
+    const auto size_bytes = static_cast<std::size_t>(tensor.tile.num_elements()) * sizeof(float);
+    entry.push(checksum(tensor.data.as<float>(), size_bytes));
     list.push(std::move(entry));
   }
   return list.dump();
+}
+
+void write_text(hdf5::File& file, const std::string& name, const std::string& text) {
+  file.write_text(name, text);
+  file.set_attribute(name, checksum_attribute, checksum(text.data(), text.size()));
 }
 
 void write_state(hdf5::File& file, const RunState& state) {
@@ -43,9 +53,10 @@ void write_state(hdf5::File& file, const RunState& state) {
   file.set_attribute("/run", "tokens", state.tokens);
   file.set_attribute("/run", "mesh", state.mesh);
   file.set_attribute("/run", "tokenizer_fingerprint", state.tokenizer_fingerprint);
-  file.write_text("/run/version", state.version);
-  file.write_text("/run/config", state.config);
-  file.write_text("/run/tokenizer", state.tokenizer);
+  file.set_attribute("/run", checksum_attribute, checksum_of_attributes(state));
+  write_text(file, "/run/version", state.version);
+  write_text(file, "/run/config", state.config);
+  write_text(file, "/run/tokenizer", state.tokenizer);
 }
 
 /// Rank 0: the whole file but the tensors' bytes. Returns the byte offset of each dataset as JSON.
@@ -63,6 +74,7 @@ std::string lay_out(const std::string& path, const RunState& state, const std::v
       for (const json::Json& extent : entry.as_array()[1].as_array())
         shape.push_back(static_cast<std::uint64_t>(extent.as_int()));
       offsets.set(name, file.create_dataset(name, hdf5::Type::f32, shape).file_offset);
+      file.set_attribute(name, checksum_attribute, entry.as_array()[2].as_string());
     }
   }
   file.close();
@@ -95,15 +107,16 @@ bool is_complete(const std::string& path) {
   }
 }
 
-/// Removes the oldest complete checkpoints beyond `keep` >= 1, of which `newest` is one whatever its step. Damaged
-/// files neither count nor go: one of a higher step must not displace what was just written.
+/// Removes complete checkpoints older than the newest `keep` >= 1, of which `newest` is one. Files of a higher step and
+/// damaged ones neither count nor go: none may displace what was just written.
 void remove_old(const std::string& newest, std::int64_t keep) {
   const fs::path kept(newest);
-  std::vector<std::string> others;  // oldest first
+  const auto newest_step = step_of(kept.filename().string());
+  std::vector<std::string> older;  // oldest first
   for (const auto& [step, file] : list_files(kept.parent_path().string()))
-    if (fs::path(file).filename() != kept.filename() && is_complete(file)) others.push_back(file);
+    if (step < newest_step && is_complete(file)) older.push_back(file);
   const auto num_kept = static_cast<std::size_t>(keep - 1);
-  for (std::size_t i = 0; i + num_kept < others.size(); ++i) fs::remove(others[i]);
+  for (std::size_t i = 0; i + num_kept < older.size(); ++i) fs::remove(older[i]);
 }
 
 void publish(const std::string& temporary, const std::string& path, const RunState& state, std::int64_t keep) {

@@ -9,6 +9,7 @@
 #include "base/error.hpp"
 #include "base/posix_file.hpp"
 #include "checkpoint/checkpoint.hpp"
+#include "checkpoint/files.hpp"
 
 namespace tessera::checkpoint {
 namespace {
@@ -33,16 +34,18 @@ UserBlock read_user_block(const std::string& path) {
   const std::uint64_t size = file.size_bytes();
   Words words{};
   if (size >= sizeof words) file.read_at(0, words.data(), sizeof words);
-  if (std::memcmp(words.data(), kMagic, sizeof kMagic) != 0)
-    base::fail_usage("'{}' is not a checkpoint of Tessera", path);
+  if (std::memcmp(words.data(), kMagic, sizeof kMagic) != 0) fail_damaged("'{}' is not a checkpoint of Tessera", path);
   if (words[4] != XXH3_64bits(words.data(), kHashedBytes))
-    base::fail_usage("checkpoint '{}' is damaged: its first block has a wrong checksum; use an older one", path);
+    fail_damaged("checkpoint '{}' is damaged: its first block has a wrong checksum; use an older one", path);
   if (words[1] > static_cast<std::uint64_t>(format_version))
     base::fail_usage("checkpoint '{}' has format {}, this tessera reads up to {}: use a newer tessera", path, words[1],
                      format_version);
   if (words[2] != size)
-    base::fail_usage("checkpoint '{}' is cut short: it holds {} bytes, its header promises {}; use an older one", path,
-                     size, words[2]);
+    fail_damaged("checkpoint '{}' is cut short: it holds {} bytes, its header promises {}; use an older one", path,
+                 size, words[2]);
+  const auto named = step_of(std::filesystem::path(path).filename().string());
+  if (named && static_cast<std::uint64_t>(*named) != words[3])
+    fail_damaged("checkpoint '{}' is of step {}, not of the step in its name; use another one", path, words[3]);
   return {words[1], words[2], words[3]};
 }
 

@@ -167,6 +167,14 @@ std::unique_ptr<tensor::Device> make_device(const comm::Communicator& world, int
   return device;
 }
 
+train::LoadedModel load_checkpoint(const Invocation& invocation, const std::string& path) {
+  train::LoadedModel model = train::load_model(path);
+  for (const std::string& damage : model.damage)
+    if (invocation.is_root()) fmt::print(stderr, "warning: {}\n", damage);
+  if (!model.damage.empty() && invocation.is_root()) fmt::print(stderr, "warning: using '{}'\n", model.path);
+  return model;
+}
+
 std::string version_line(const tensor::Device& device) {
   return fmt::format("tessera {} ({}), {} kernels, {}, {}", base::version(), base::build_description(),
                      device.instruction_set(), tensor::matrix_library_version(), comm::Environment::library_version());

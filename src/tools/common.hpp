@@ -12,6 +12,7 @@
 #include "config/parse.hpp"
 #include "tensor/device.hpp"
 #include "tools/command.hpp"
+#include "train/loaded_model.hpp"
 
 namespace tessera::tools {
 
@@ -75,6 +76,9 @@ base::ExitCode on_root(Invocation& invocation, const std::function<base::ExitCod
 
 /// The device of this rank. Throws base::SharedError if some rank's CPU or environment does not do. Collective.
 std::unique_ptr<tensor::Device> make_device(const comm::Communicator& world, int threads);
+
+/// train::load_model(), with a warning of rank 0 for each damaged file that was passed over.
+train::LoadedModel load_checkpoint(const Invocation& invocation, const std::string& path);
 
 /// "tessera 0.1.0 (GNU 12.2.0, Release), x86-64-v3 kernels, oneDNN 2.6.3, Open MPI 4.1.4"
 std::string version_line(const tensor::Device& device);

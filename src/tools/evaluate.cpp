@@ -8,7 +8,6 @@
 #include "tools/command.hpp"
 #include "tools/common.hpp"
 #include "tools/text_input.hpp"
-#include "train/loaded_model.hpp"
 #include "train/setup.hpp"
 
 namespace tessera::tools {
@@ -56,7 +55,7 @@ base::ExitCode run_evaluate(Invocation& invocation) {
   comm::together(world, "model and data", [&] {
     const std::string task = call.text("task", "perplexity");
     if (task != "perplexity") base::fail_usage("--task '{}' is not known; the one task is perplexity", task);
-    model = train::load_model(call.required("checkpoint"));
+    model = load_checkpoint(invocation, call.required("checkpoint"));
     if (call.has("data"))
       texts.push_back(open_evaluation_text(call.text("data", ""), *model.tokenizer));
     else

@@ -8,7 +8,6 @@
 #include "json/json.hpp"
 #include "tools/command.hpp"
 #include "tools/common.hpp"
-#include "train/loaded_model.hpp"
 #include "train/tokens.hpp"
 
 namespace tessera::tools {
@@ -45,7 +44,7 @@ base::ExitCode generate(Invocation& invocation) {
   const std::string path = call.required("checkpoint");
   const int threads = call.threads(invocation);
 
-  const train::LoadedModel model = train::load_model(path);
+  const train::LoadedModel model = load_checkpoint(invocation, path);
   tensor::Device device(threads);
   model::Decoder decoder(device, model.config.model, *model.parameters,
                          train::document_end(model.config.data, *model.tokenizer));

@@ -10,7 +10,6 @@
 #include "tools/common.hpp"
 #include "tools/text_input.hpp"
 #include "train/generate.hpp"
-#include "train/loaded_model.hpp"
 #include "train/tokens.hpp"
 
 namespace tessera::tools {
@@ -96,7 +95,7 @@ base::ExitCode score_file(Invocation& invocation) {
   const PlainCall call(invocation, "score --checkpoint P FILE", kFlags);
   if (call.help_shown()) return base::ExitCode::done;
   if (call.positional().size() != 1) base::fail_usage("tessera score needs one text file ('-' = standard input)");
-  const train::LoadedModel model = train::load_model(call.required("checkpoint"));
+  const train::LoadedModel model = load_checkpoint(invocation, call.required("checkpoint"));
   const std::string text = read_text(call.positional().front());
   const std::int64_t num_next = call.count("next", 0);
   tensor::Device device(call.threads(invocation));

@@ -7,6 +7,7 @@
 #include <fmt/core.h>
 #include <fstream>
 #include <map>
+#include <sstream>
 
 #include "base/error.hpp"
 #include "base/posix_file.hpp"
@@ -83,32 +84,74 @@ void RunFolder::publish_config() const {
   });
 }
 
+std::string RunFolder::read(const std::string& path, Replica& replica, const RunData& data, checkpoint::RunState& state,
+                            std::string& changed) const {
+  std::string damage;
+  comm::together(*ranks_, "checkpoint read", [&] {
+    try {
+      state = checkpoint::read_state(path);
+      if (state.tokenizer_fingerprint != data.first_file().fingerprint())
+        base::fail_usage(
+            "checkpoint '{}' was trained with another tokenizer (fingerprint {}) than data.train = '{}' (fingerprint "
+            "{}): use its token file, or another run.dir",
+            path, state.tokenizer_fingerprint, data.first_file().path(), data.first_file().fingerprint());
+      changed = compare_configs(path, config::parse_text(state.config, path + ":/run/config"), replica.config());
+      checkpoint::read_tiles(path, replica.tiles());
+      replica.parameters().round_weights(replica.device());
+    } catch (const checkpoint::DamagedError& error) {
+      damage = error.what();
+    }
+  });
+  for (const std::string& of_rank : ranks_->gather_text(damage, "damage of the checkpoint"))
+    if (!of_rank.empty()) return of_rank;
+  return "";
+}
+
+void RunFolder::set_aside(const std::vector<Damaged>& files, const std::string& path) const {
+  comm::together(*ranks_, "damaged checkpoints set aside", [&] {
+    if (ranks_->rank() != 0) return;
+    for (const Damaged& file : files)
+      fmt::print(stderr, "warning: {}\nwarning: it is now '{}'; going on from '{}'\n", file.damage,
+                 checkpoint::set_aside(file.path), path);
+  });
+}
+
 bool RunFolder::resume(Replica& replica, const RunData& data, checkpoint::RunState& state,
                        const std::function<void(const std::string&)>& say) const {
-  std::string path, changed;
+  const std::vector<std::string> paths = list_checkpoints();
+  std::vector<Damaged> damaged;
+  std::string changed;
+  for (const std::string& path : paths) {
+    const std::string damage = read(path, replica, data, state, changed);
+    if (!damage.empty()) {
+      damaged.push_back({path, damage});
+      continue;
+    }
+    set_aside(damaged, path);
+    if (!changed.empty()) say(fmt::format("note: resuming '{}' with changed settings:{}", path, changed));
+    say(fmt::format("resumed from '{}' (step {})", path, state.step));
+    return true;
+  }
+  if (paths.empty()) return false;
+  std::string list;
+  for (const Damaged& file : damaged) list += "\n  " + file.damage;
+  throw base::SharedError(fmt::format("run.dir = '{}' holds checkpoints, but none that is sound:{}\nCopy a sound one "
+                                      "there, or move the folder away to train from the beginning",
+                                      dir_, list),
+                          base::ExitCode::usage);
+}
+
+std::vector<std::string> RunFolder::list_checkpoints() const {
+  std::string names;  // one a line; the folder is the same on all ranks
   comm::together(*ranks_, "search for checkpoints", [&] {
     if (ranks_->rank() != 0) return;
-    std::vector<std::string> warnings;
-    path = checkpoint::find_newest(checkpoints_dir(), warnings).value_or("");
-    for (const std::string& warning : warnings) fmt::print(stderr, "warning: {}\n", warning);
+    for (const std::string& path : checkpoint::list_newest_first(checkpoints_dir()))
+      names += fs::path(path).filename().string() + "\n";
   });
-  path = ranks_->broadcast_text(path, 0, "path of the checkpoint");
-  if (path.empty()) return false;
-  comm::together(*ranks_, "checkpoint read", [&] {
-    state = checkpoint::read_state(path);
-    if (state.tokenizer_fingerprint != data.first_file().fingerprint())
-      base::fail_usage(
-          "checkpoint '{}' was trained with another tokenizer (fingerprint {}) than data.train = '{}' (fingerprint "
-          "{}): "
-          "use its token file, or another run.dir",
-          path, state.tokenizer_fingerprint, data.first_file().path(), data.first_file().fingerprint());
-    changed = compare_configs(path, config::parse_text(state.config, path + ":/run/config"), replica.config());
-    checkpoint::read_tiles(path, replica.tiles());
-    replica.parameters().round_weights(replica.device());
-  });
-  if (!changed.empty()) say(fmt::format("note: resuming '{}' with changed settings:{}", path, changed));
-  say(fmt::format("resumed from '{}' (step {})", path, state.step));
-  return true;
+  std::istringstream lines(ranks_->broadcast_text(names, 0, "names of checkpoints"));
+  std::vector<std::string> paths;
+  for (std::string name; std::getline(lines, name);) paths.push_back(checkpoints_dir() + "/" + name);
+  return paths;
 }
 
 std::string RunFolder::save(Replica& replica, const checkpoint::RunState& state) const {

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "comm/communicator.hpp"
 #include "config/config.hpp"
@@ -24,9 +25,10 @@ class RunFolder {
   std::string metrics_path() const { return dir_ + "/metrics.jsonl"; }
   std::string checkpoints_dir() const { return dir_ + "/checkpoints"; }
 
-  /// Newest valid checkpoint into `replica`, if there is one; false if the run starts from nothing. Refuses a
-  /// checkpoint of another model or tokenizer, listing every difference. `say` is told, on every rank, which other keys
-  /// changed and what was resumed. Collective.
+  /// Newest valid checkpoint into `replica`; false if there is none at all and the run starts from nothing. Damaged
+  /// newer ones are named and set aside; if all are damaged they stay, and that is an error, as a fresh start would
+  /// write over the run. Refuses a checkpoint of another model or tokenizer, listing every difference. `say` is told,
+  /// on every rank, which other keys changed and what was resumed. Collective.
   bool resume(Replica& replica, const RunData& data, checkpoint::RunState& state,
               const std::function<void(const std::string&)>& say) const;
   /// Makes that configuration config.cfg, once nothing refuses it any more: until then the folder tells what its
@@ -36,7 +38,15 @@ class RunFolder {
   std::string save(Replica& replica, const checkpoint::RunState& state) const;
 
  private:
+  struct Damaged {
+    std::string path, damage;
+  };
   std::string new_config() const { return dir_ + "/config.cfg.tmp"; }
+  std::vector<std::string> list_checkpoints() const;
+  /// Returns what is damaged, "" if the checkpoint was read.
+  std::string read(const std::string& path, Replica& replica, const RunData& data, checkpoint::RunState& state,
+                   std::string& changed) const;
+  void set_aside(const std::vector<Damaged>& files, const std::string& path) const;
 
   const comm::Communicator* ranks_;
   std::string dir_;

@@ -77,8 +77,10 @@ BOOST_FIXTURE_TEST_CASE(a_changed_weight_changes_the_result, RunFixture) {
   fs::copy(run, folder / "changed", fs::copy_options::recursive);
   const std::string checkpoint = folder / "changed/checkpoints/step-00000004.h5";
   const ProcessResult change = run_shell(
-      "/usr/bin/python3 -c 'import h5py,sys\nf=h5py.File(sys.argv[1],\"r+\")\nd=f[\"/model/token_embedding\"]\n"
-      "d[97,0]=d[97,0]+0.5' " +
+      "/usr/bin/python3 -c 'import ctypes,h5py,sys\nf=h5py.File(sys.argv[1],\"r+\")\nd=f[\"/model/token_embedding\"]\n"
+      "d[97,0]=d[97,0]+0.5\nb=d[...].tobytes()\nx=ctypes.CDLL(\"libxxhash.so.0\").XXH3_64bits\n"
+      "x.restype=ctypes.c_uint64\nx.argtypes=[ctypes.c_char_p,ctypes.c_size_t]\n"
+      "d.attrs.modify(\"xxh3\",b\"%016x\"%x(b,len(b)))' " +
       shell_quoted(checkpoint));
   BOOST_REQUIRE_MESSAGE(change.exit_code == 0, change.errors);
   BOOST_REQUIRE(train("").exit_code == 0);
@@ -124,33 +126,6 @@ BOOST_FIXTURE_TEST_CASE(what_changes_the_course_of_the_run_is_noted, RunFixture)
   BOOST_TEST(result.output.find("data.train: ") != std::string::npos, result.output);
   BOOST_TEST(result.output.find("run.stop_after: ") == std::string::npos, result.output);
   BOOST_TEST(train("--run.stop_after 1 --quiet").output == "");
-}
-
-BOOST_FIXTURE_TEST_CASE(a_cut_short_checkpoint_is_named_and_the_older_one_taken, RunFixture) {
-  BOOST_REQUIRE(train("").exit_code == 0);
-  const std::string newest = run + "/checkpoints/step-00000008.h5";
-  fs::resize_file(newest, fs::file_size(newest) - 100);
-  const ProcessResult result = train("");
-  BOOST_TEST(result.exit_code == 0, result.errors);
-  BOOST_TEST(result.errors.find("cut short") != std::string::npos, result.errors);
-  BOOST_TEST(result.output.find("step-00000004.h5") != std::string::npos, result.output);
-}
-
-BOOST_FIXTURE_TEST_CASE(a_damaged_newer_file_does_not_displace_the_checkpoint_just_written, RunFixture) {
-  BOOST_REQUIRE(train("--run.stop_after 4 --checkpoint.keep 1").exit_code == 0);
-  write_file(run + "/checkpoints/step-00000099.h5", "no checkpoint");
-  BOOST_TEST(train("--checkpoint.keep 1").exit_code == 0);
-  BOOST_TEST(fs::exists(run + "/checkpoints/step-00000008.h5"));
-  BOOST_TEST(!fs::exists(run + "/checkpoints/step-00000004.h5"));
-}
-
-BOOST_FIXTURE_TEST_CASE(a_signal_saves_and_exits_85, RunFixture) {
-  const ProcessResult result =
-      run_shell(tessera() + " train --config " + shell_quoted(config) +
-                " --run.steps 1000000 --checkpoint.interval 0 & while ! test -s " +
-                shell_quoted(run + "/metrics.jsonl") + "; do sleep 0.05; done; kill -USR1 $!; wait $!");
-  BOOST_TEST(result.exit_code == 85, result.errors);
-  BOOST_TEST(!fs::is_empty(run + "/checkpoints"));
 }
 
 BOOST_FIXTURE_TEST_CASE(generate_evaluate_and_score_read_the_run, RunFixture) {
