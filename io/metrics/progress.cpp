@@ -23,6 +23,12 @@ bool writes_to_terminal() {
   return std::string_view(target).starts_with("/dev/pts/") || std::string_view(target).starts_with("/dev/tty");
 }
 
+/// Where standard output is closed or full a training goes on: fmt::print would throw, main looks at the end.
+void show(const std::string& text) {
+  std::fputs(text.c_str(), stdout);
+  std::fflush(stdout);
+}
+
 }  // namespace
 
 Progress::Progress(bool silent) : silent_(silent), terminal_(writes_to_terminal()) {
@@ -31,7 +37,7 @@ Progress::Progress(bool silent) : silent_(silent), terminal_(writes_to_terminal(
 }
 
 Progress::~Progress() {
-  if (open_) std::fputc('\n', stdout);  // fmt::print would throw where standard output is closed or full
+  if (open_) show("\n");
 }
 
 void Progress::step(const ProgressStep& step) {
@@ -40,20 +46,18 @@ void Progress::step(const ProgressStep& step) {
   const std::string text =
       fmt::format("step {}/{}  loss {}  {} tokens/s  {:.1f} GFLOP/s  {} left", step.step, step.steps, loss,
                   base::format_short(step.tokens_per_second), step.gflops, base::format_seconds(step.seconds_left));
-  fmt::print("{}{}{}", terminal_ ? "\r\x1b[K" : "", text, terminal_ ? "" : "\n");
+  show((terminal_ ? "\r\x1b[K" : "") + text + (terminal_ ? "" : "\n"));
   open_ = terminal_;
-  std::fflush(stdout);
 }
 
 void Progress::line(const std::string& text) {
   if (silent_) return;
-  fmt::print("{}{}\n", open_ ? "\r\x1b[K" : "", text);
+  show((open_ ? "\r\x1b[K" : "") + text + "\n");
   open_ = false;
-  std::fflush(stdout);
 }
 
 void Progress::finish() {
-  if (open_) fmt::print("\n");
+  if (open_) show("\n");
   open_ = false;
 }
 

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <fmt/core.h>
+#include <new>
 #include <string_view>
 
 #include "base/version.hpp"
 #include "config/nearest.hpp"
 #include "tools/command.hpp"
+#include "tools/standard_output.hpp"
 
 namespace {
 
@@ -44,6 +47,21 @@ int unknown_command(std::string_view name) {
   return static_cast<int>(ExitCode::usage);
 }
 
+/// What no part of the program foresaw: want of memory and troubles with files are of the machine, the rest is ours.
+std::string describe(const std::exception& error) {
+  if (std::ferror(stdout)) return fmt::format("standard output could not be written ({})", error.what());
+  if (dynamic_cast<const std::bad_alloc*>(&error)) return "not enough memory: use a smaller model or batch";
+  if (dynamic_cast<const std::filesystem::filesystem_error*>(&error)) return error.what();
+  return fmt::format("{} (please report this)", error.what());
+}
+
+/// The exit code `code`, or that of a failure if a command was done but what it printed did not arrive.
+int finish(int code) {
+  constexpr int failed = static_cast<int>(ExitCode::failed);
+  if (code == failed || tessera::tools::flush_standard_output()) return code;
+  return code == 0 ? failed : code;
+}
+
 /// Runs the command. Errors that all ranks share end in order; an error of one rank ends the whole job at once, as the
 /// others wait for its messages.
 int run(const Command& command, tessera::tools::Invocation& invocation) {
@@ -62,7 +80,7 @@ int run(const Command& command, tessera::tools::Invocation& invocation) {
     std::fflush(nullptr);
     world.abort(static_cast<int>(error.code()));
   } catch (const std::exception& error) {
-    fmt::print(stderr, "error: rank {} on {}: {} (please report this)\n", world.rank(), world.host(), error.what());
+    fmt::print(stderr, "error: rank {} on {}: {}\n", world.rank(), world.host(), describe(error));
     if (world.size() == 1) return static_cast<int>(ExitCode::failed);
     std::fflush(nullptr);
     world.abort(static_cast<int>(ExitCode::failed));
@@ -72,10 +90,11 @@ int run(const Command& command, tessera::tools::Invocation& invocation) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  tessera::tools::claim_standard_files();
   const std::string_view name = argc > 1 ? argv[1] : "";
   if (name.empty() || name == "help" || name == "--help" || name == "-h") {
     if (is_first_process()) print_help();
-    return static_cast<int>(name.empty() ? ExitCode::usage : ExitCode::done);
+    return finish(static_cast<int>(name.empty() ? ExitCode::usage : ExitCode::done));
   }
   const Command* command = find(name == "--version" ? std::string_view("version") : name);
   if (!command) return unknown_command(name);
@@ -91,9 +110,7 @@ int main(int argc, char** argv) {
     tessera::comm::Environment environment(argc, argv);
     tessera::comm::Communicator world = tessera::comm::Communicator::world(kDefaultTimeoutSeconds);
     tessera::tools::Invocation invocation{{argv + 2, argv + argc}, world};
-    const int code = run(*command, invocation);
-    std::fflush(nullptr);
-    return code;
+    return finish(run(*command, invocation));
   } catch (const std::exception& error) {  // before there were ranks that could agree
     fmt::print(stderr, "error: MPI cannot start: {}\n", error.what());
     return static_cast<int>(ExitCode::failed);
