@@ -111,9 +111,9 @@ void read_file(const std::string& path, Config& config, std::vector<Problem>& pr
   read_ini(stream, path, config, problems);
 }
 
-/// Sorts parsed options into flags and positional words; the rest goes to `other`.
+/// Sorts parsed options into flags and positional words; the rest goes to `other`. Flags given too often are noted.
 template <class Other>
-ParsedFlags collect(const Parsed& parsed, const std::vector<Flag>& flags, Other other) {
+ParsedFlags collect(const Parsed& parsed, const std::vector<Flag>& flags, std::vector<Problem>& problems, Other other) {
   ParsedFlags result;
   std::set<std::string> names;
   for (const Flag& flag : flags) names.insert(flag.name);
@@ -125,6 +125,9 @@ ParsedFlags collect(const Parsed& parsed, const std::vector<Flag>& flags, Other 
     else
       other(option);
   }
+  for (const Flag& flag : flags)
+    if (!flag.repeats && result.flags.contains(flag.name) && result.flags.at(flag.name).size() > 1)
+      problems.push_back({flag.name, fmt::format("--{} is given more than once: keep one of them", flag.name)});
   return result;
 }
 
@@ -133,15 +136,14 @@ ParsedFlags collect(const Parsed& parsed, const std::vector<Flag>& flags, Other 
 ParsedConfig load_config(const std::vector<std::string>& arguments, const std::vector<Flag>& flags) {
   po::options_description description = describe_keys();
   std::vector<Flag> all_flags = flags;
-  all_flags.push_back({"config", true, ""});
+  all_flags.push_back({"config", true, "", true});
   add_flags(description, all_flags);
   const Parsed parsed = parse_arguments(arguments, description);
   std::vector<po::option> keys;
+  std::vector<Problem> problems;
   ParsedConfig result;
   static_cast<ParsedFlags&>(result) =
-      collect(parsed, all_flags, [&](const po::option& option) { keys.push_back(option); });
-
-  std::vector<Problem> problems;
+      collect(parsed, all_flags, problems, [&](const po::option& option) { keys.push_back(option); });
   for (const std::string& path : result.flags["config"]) read_file(path, result.config, problems);
   result.flags.erase("config");
   bool any_unknown = false;
@@ -167,7 +169,7 @@ ParsedFlags parse_flags(const std::vector<std::string>& arguments, const std::ve
   std::vector<std::string> names;
   for (const Flag& flag : flags) names.push_back(flag.name);
   std::vector<Problem> problems;
-  ParsedFlags result = collect(parse_arguments(arguments, description), flags, [&](const po::option& option) {
+  ParsedFlags result = collect(parse_arguments(arguments, description), flags, problems, [&](const po::option& option) {
     problems.push_back({option.string_key, unknown("--" + option.string_key, "", names)});
   });
   throw_if_any(problems);

@@ -15,6 +15,7 @@ struct Flag {
   std::string name;
   bool takes_value = false;
   std::string help;
+  bool repeats = false;  ///< may be given several times
 };
 
 struct ParsedFlags {
@@ -27,8 +28,8 @@ struct ParsedConfig : ParsedFlags {
 };
 
 /// Reads `--config FILE` (several: later ones win), `--section.key=value` or `--section.key value` (win over files),
-/// and `flags`. Throws one base::UsageError that lists every unknown key, with the nearest known one, and every bad
-/// value.
+/// and `flags`. A key given twice on the command line has its last value; a flag given twice is an error unless it
+/// repeats. Throws one base::UsageError that lists every unknown key, with the nearest known one, and every bad value.
 ParsedConfig load_config(const std::vector<std::string>& arguments, const std::vector<Flag>& flags);
 
 /// Reads `flags` only. Throws base::UsageError.

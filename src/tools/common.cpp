@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/common.hpp"
 
+#include <charconv>
 #include <fmt/core.h>
 #include <limits>
 #include <optional>
@@ -88,7 +89,8 @@ void settle_precision(const Invocation& invocation, config::Config& config) {
                tensor::cpu_name());
 }
 
-PlainCall::PlainCall(Invocation& invocation, const char* command, const std::vector<config::Flag>& flags)
+PlainCall::PlainCall(Invocation& invocation, const char* command, const std::vector<config::Flag>& flags,
+                     std::size_t most_positional)
     : command_(command) {
   if (wants_help(invocation.arguments)) {
     help_shown_ = true;
@@ -100,6 +102,8 @@ PlainCall::PlainCall(Invocation& invocation, const char* command, const std::vec
   config::ParsedFlags parsed = config::parse_flags(invocation.arguments, flags);
   values_ = std::move(parsed.flags);
   positional_ = std::move(parsed.positional);
+  if (positional_.size() > most_positional)
+    base::fail_usage("'{}' is not understood: see tessera {} --help", positional_[most_positional], command);
 }
 
 std::string PlainCall::required(const std::string& flag) const {
@@ -116,7 +120,19 @@ std::vector<std::string> PlainCall::all(const std::string& flag) const {
 }
 
 std::int64_t PlainCall::count(const std::string& flag, std::int64_t fallback) const {
-  return has(flag) ? base::parse_count(values_.at(flag).back()) : fallback;
+  if (!has(flag)) return fallback;
+  return config::parse_or_refuse("--" + flag, values_.at(flag).back(), "a whole number >= 0, as in 1000 or 20k",
+                                 [](const std::string& value) { return base::parse_count(value); });
+}
+
+std::uint64_t PlainCall::seed(const std::string& flag, std::uint64_t fallback) const {
+  if (!has(flag)) return fallback;
+  const std::string& text = values_.at(flag).back();
+  std::uint64_t value = 0;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || stop != text.data() + text.size())
+    config::refuse("--" + flag, text, "a whole number from 0 to 2^64 - 1");
+  return value;
 }
 
 double PlainCall::number(const std::string& flag, double fallback, double least, double most) const {

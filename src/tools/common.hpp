@@ -43,11 +43,12 @@ bool wants_help(const std::vector<std::string>& arguments);
 void settle_precision(const Invocation& invocation, config::Config& config);
 
 /// Options of a command without a configuration. Not collective: problems are thrown as base::UsageError, by the
-/// constructor (unknown flags) and by the readers (bad values), on every rank that asks. So that one message comes of
-/// them, commands read options in on_root() or comm::together().
+/// constructor (unknown flags, more than `most_positional` words beside them) and by the readers (bad values), on every
+/// rank that asks. So that one message comes of them, commands read options in on_root() or comm::together().
 class PlainCall {
  public:
-  PlainCall(Invocation& invocation, const char* command, const std::vector<config::Flag>& flags);
+  PlainCall(Invocation& invocation, const char* command, const std::vector<config::Flag>& flags,
+            std::size_t most_positional = 0);
 
   bool help_shown() const { return help_shown_; }
   bool has(const std::string& flag) const { return values_.contains(flag); }
@@ -56,6 +57,7 @@ class PlainCall {
   std::string text(const std::string& flag, const std::string& fallback) const;
   std::vector<std::string> all(const std::string& flag) const;
   std::int64_t count(const std::string& flag, std::int64_t fallback) const;
+  std::uint64_t seed(const std::string& flag, std::uint64_t fallback) const;
   double number(const std::string& flag, double fallback, double least, double most) const;
   /// Value of --threads for the ranks on this node.
   int threads(const Invocation& invocation) const;

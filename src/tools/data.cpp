@@ -3,6 +3,7 @@
 #include <chrono>
 #include <fmt/core.h>
 #include <iostream>
+#include <limits>
 
 #include "base/units.hpp"
 #include "data/prepare.hpp"
@@ -34,6 +35,8 @@ Speed speed_since(std::chrono::steady_clock::time_point start, std::uint64_t tex
   return {seconds, static_cast<double>(text_bytes) / 1e6 / std::max(seconds, 1e-9)};
 }
 
+constexpr std::size_t kMostInputs = std::numeric_limits<std::size_t>::max();
+
 /// --input takes several values: `--input a b c` leaves b and c positional.
 std::vector<std::string> inputs_of(const PlainCall& call) {
   std::vector<std::string> inputs = call.all("input");
@@ -43,14 +46,16 @@ std::vector<std::string> inputs_of(const PlainCall& call) {
 }
 
 base::ExitCode prepare(Invocation& invocation) {
-  const PlainCall call(invocation, "data prepare",
-                       {{"input", true, "text files, folders, or '-' for standard input; each file is a document"},
-                        {"tokenizer", true, "bytes, characters, a tokenizer file or folder, or a token file"},
-                        {"output", true, "token file to write (.h5)"},
-                        {"valid-fraction", true, "last part of the text to hold out, e.g. 0.1"},
-                        {"valid-output", true, "token file for the held-out part"},
-                        {"threads", true, "auto or a number; the files are the same for any"},
-                        {"json", false, "print one JSON object"}});
+  const PlainCall call(
+      invocation, "data prepare",
+      {{"input", true, "text files, folders, or '-' for standard input; each file is a document", true},
+       {"tokenizer", true, "bytes, characters, a tokenizer file or folder, or a token file"},
+       {"output", true, "token file to write (.h5)"},
+       {"valid-fraction", true, "last part of the text to hold out, e.g. 0.1"},
+       {"valid-output", true, "token file for the held-out part"},
+       {"threads", true, "auto or a number; the files are the same for any"},
+       {"json", false, "print one JSON object"}},
+      kMostInputs);
   if (call.help_shown()) return base::ExitCode::done;
   data::PrepareOptions options;
   options.inputs = inputs_of(call);
@@ -79,7 +84,7 @@ base::ExitCode prepare(Invocation& invocation) {
 }
 
 base::ExitCode inspect(Invocation& invocation) {
-  const PlainCall call(invocation, "data inspect FILE.h5", {{"json", false, "print one JSON object"}});
+  const PlainCall call(invocation, "data inspect FILE.h5", {{"json", false, "print one JSON object"}}, 1);
   if (call.help_shown()) return base::ExitCode::done;
   if (call.positional().size() != 1) base::fail_usage("tessera data inspect needs one token file");
   const data::TokenFile file = data::TokenFile::open(call.positional().front());
@@ -106,11 +111,12 @@ base::ExitCode inspect(Invocation& invocation) {
 
 base::ExitCode train_tokenizer(Invocation& invocation) {
   const PlainCall call(invocation, "data train-tokenizer",
-                       {{"input", true, "text files, or '-' for standard input"},
+                       {{"input", true, "text files, or '-' for standard input", true},
                         {"vocab", true, "entries: 256 bytes, merges, and the end token"},
                         {"output", true, "tokenizer file to write"},
                         {"threads", true, "auto or a number; the tokenizer is the same for any"},
-                        {"json", false, "print one JSON object"}});
+                        {"json", false, "print one JSON object"}},
+                       kMostInputs);
   if (call.help_shown()) return base::ExitCode::done;
   const std::vector<std::string> paths = data::expand_inputs(inputs_of(call));
   const std::string output = call.required("output");

@@ -15,7 +15,7 @@ namespace {
 
 const std::vector<config::Flag> kFlags = {
     {"checkpoint", true, "checkpoint file, folder of checkpoints, or run folder (newest)"},
-    {"prompt", true, "text to continue; may be given several times; without one a new document is begun"},
+    {"prompt", true, "text to continue; may be given several times; without one a new document is begun", true},
     {"tokens", true, "most tokens to add to each prompt (256)"},
     {"temperature", true, "0 = always the most likely token (1.0)"},
     {"top-k", true, "draw from the k most likely tokens only; 0 = all (0)"},
@@ -39,7 +39,7 @@ base::ExitCode generate(Invocation& invocation) {
   options.sampling.temperature = call.number("temperature", 1.0, 0.0, 1e6);
   options.sampling.top_k = call.count("top-k", 0);
   options.sampling.top_p = call.number("top-p", 1.0, 0.0, 1.0);
-  options.sampling.seed = static_cast<std::uint64_t>(call.count("seed", 0));
+  options.sampling.seed = call.seed("seed", 0);
   options.stop = call.text("stop", "");
   const std::string path = call.required("checkpoint");
   const int threads = call.threads(invocation);

@@ -92,7 +92,7 @@ void print_tokens(const std::vector<ScoredToken>& tokens, const text::Tokenizer&
 }
 
 base::ExitCode score_file(Invocation& invocation) {
-  const PlainCall call(invocation, "score --checkpoint P FILE", kFlags);
+  const PlainCall call(invocation, "score --checkpoint P FILE", kFlags, 1);
   if (call.help_shown()) return base::ExitCode::done;
   if (call.positional().size() != 1) base::fail_usage("tessera score needs one text file ('-' = standard input)");
   const train::LoadedModel model = load_checkpoint(invocation, call.required("checkpoint"));

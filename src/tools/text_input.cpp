@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/text_input.hpp"
 
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <iterator>
@@ -69,6 +70,7 @@ std::string read_text(const std::string& path) {
   if (path == "-") {
     text.assign(std::istreambuf_iterator<char>(std::cin), {});
   } else {
+    if (std::filesystem::is_directory(path)) base::fail_usage("'{}' is a folder: give a text file", path);
     std::ifstream file(path, std::ios::binary);
     if (!file) base::fail_usage("cannot read '{}': no such file, or no permission", path);
     text.assign(std::istreambuf_iterator<char>(file), {});

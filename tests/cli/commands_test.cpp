@@ -122,5 +122,28 @@ BOOST_AUTO_TEST_CASE(unknown_commands_and_options_name_the_nearest) {
     BOOST_TEST(run_shell(tessera() + " " + command + " --help").exit_code == 0, command);
 }
 
+BOOST_AUTO_TEST_CASE(output_that_does_not_arrive_is_a_failure) {
+  for (const std::string command : {"version", "help", "train --help", "data --help"})
+    for (const std::string where : {">/dev/full", ">&-"})
+      expect_error(run_shell(tessera() + " " + command + " " + where), 1, "standard output could not be written");
+}
+
+BOOST_AUTO_TEST_CASE(what_is_given_too_often_or_has_no_use_is_refused) {
+  for (const std::string command : {"generate", "evaluate", "score a", "version", "selftest", "bench", "check",
+                                    "data inspect a", "data encode", "data decode"})
+    expect_error(run_shell(tessera() + " " + command + " surplus"), 2, "'surplus'");
+  expect_error(run_shell(tessera() + " generate --seed 1 --seed 2"), 2, "--seed is given more than once");
+  expect_error(run_shell(tessera() + " version --json --json"), 2, "--json is given more than once");
+  for (const std::string flag : {"tokens", "top-k", "seed"})
+    expect_error(run_shell(tessera() + " generate --" + flag + " -5"), 2, "--" + flag + " = '-5'");
+}
+
+BOOST_AUTO_TEST_CASE(a_folder_is_no_text) {
+  const TestFolder folder;
+  expect_error(run_shell(tessera() + " data train-tokenizer --vocab 300 --output " + shell_quoted(folder / "t") +
+                         " --input " + shell_quoted(folder.path())),
+               2, "folder");
+}
+
 }  // namespace
 }  // namespace tessera::testing

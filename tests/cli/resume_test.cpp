@@ -138,7 +138,8 @@ BOOST_FIXTURE_TEST_CASE(generate_evaluate_and_score_read_the_run, RunFixture) {
              run_shell(tessera() + " generate" + model + " --prompt 'The king ' --tokens 40 --seed 5").output);
   BOOST_TEST(once.output !=
              run_shell(tessera() + " generate" + model + " --prompt 'The king ' --tokens 40 --seed 6").output);
-  BOOST_TEST(run_shell(tessera() + " generate" + model + " --tokens 5").exit_code == 0);
+  BOOST_TEST(run_shell(tessera() + " generate" + model + " --tokens 5 --seed 18446744073709551615").exit_code == 0);
+  expect_error(run_shell(tessera() + " score" + model + " " + shell_quoted(folder.path())), 2, "is a folder");
 
   const ProcessResult evaluated = run_shell(tessera() + " evaluate" + model + " --json");
   BOOST_TEST(evaluated.exit_code == 0, evaluated.errors);

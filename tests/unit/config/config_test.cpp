@@ -89,7 +89,7 @@ BOOST_AUTO_TEST_CASE(later_files_win_and_the_command_line_wins_over_files) {
 }
 
 BOOST_AUTO_TEST_CASE(flags_and_words_are_told_from_keys) {
-  const std::vector<Flag> flags = {{"json", false, ""}, {"prompt", true, ""}};
+  const std::vector<Flag> flags = {{"json", false, ""}, {"prompt", true, "", true}};
   const ParsedConfig parsed =
       load_config({"word", "--json", "--prompt", "-- a", "--prompt=b c", "--optim.lr=1e-3", "last"}, flags);
   BOOST_TEST(parsed.flags.contains("json"));
@@ -97,6 +97,7 @@ BOOST_AUTO_TEST_CASE(flags_and_words_are_told_from_keys) {
   BOOST_TEST((parsed.positional == std::vector<std::string>{"word", "last"}));
   BOOST_TEST(parsed.config.optim.lr == 1e-3);
   BOOST_TEST((parse_flags({"-", "--prompt", "-4"}, flags).positional == std::vector<std::string>{"-"}));
+  expect_words(message_of([&] { parse_flags({"--json", "--json"}, flags); }), {"--json is given more than once"});
   expect_words(message_of([&] { parse_flags({"--promt", "x"}, flags); }), {"promt", "prompt"});
   expect_words(message_of([&] { parse_flags({"--prompt"}, flags); }), {"prompt"});
 }
