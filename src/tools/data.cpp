@@ -13,6 +13,7 @@
 #include "tools/command.hpp"
 #include "tools/common.hpp"
 #include "tools/text_input.hpp"
+#include "tools/encode.hpp"
 
 namespace tessera::tools {
 namespace {
@@ -146,40 +147,14 @@ base::ExitCode train_tokenizer(Invocation& invocation) {
   return base::ExitCode::done;
 }
 
-base::ExitCode encode(Invocation& invocation, bool decode) {
-  const PlainCall call(invocation, decode ? "data decode" : "data encode",
-                       {{"tokenizer", true, "bytes, a tokenizer file or folder, or a token file"},
-                        {"jsonl", false, "the text side is JSON strings, one a line"}});
-  if (call.help_shown()) return base::ExitCode::done;
-  const auto tokenizer = data::open_tokenizer(call.required("tokenizer"));
-  const bool jsonl = call.has("jsonl");
-  std::int64_t number = 0;
-  for (std::string line; std::getline(std::cin, line);) {
-    const std::string where = fmt::format("standard input, line {}", ++number);
-    if (decode) {
-      std::vector<text::TokenId> ids;
-      const json::Json list = json::parse(line, where);
-      for (const json::Json& id : list.as_array()) ids.push_back(static_cast<text::TokenId>(id.as_int()));
-      const std::string text = tokenizer->decode(ids);
-      fmt::print("{}\n", jsonl ? json::Json(text).dump() : text);
-    } else {
-      json::Json ids{json::Array{}};
-      for (const text::TokenId id : tokenizer->encode(jsonl ? json::parse(line, where).as_string() : line))
-        ids.push(static_cast<std::int64_t>(id));
-      fmt::print("{}\n", ids.dump());
-    }
-  }
-  return base::ExitCode::done;
-}
-
 base::ExitCode choose_action(Invocation& invocation) {
   const std::string action = invocation.arguments.empty() ? "" : invocation.arguments.front();
   if (!action.empty()) invocation.arguments.erase(invocation.arguments.begin());
   if (action == "prepare") return prepare(invocation);
   if (action == "inspect") return inspect(invocation);
   if (action == "train-tokenizer") return train_tokenizer(invocation);
-  if (action == "encode") return encode(invocation, false);
-  if (action == "decode") return encode(invocation, true);
+  if (action == "encode") return encode_lines(invocation);
+  if (action == "decode") return decode_lines(invocation);
   if (action == "--help" || action == "-h") {
     fmt::print("{}", kUsage);
     return base::ExitCode::done;
