@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "data/prepare.hpp"
 
-#include <algorithm>
-#include <filesystem>
 #include <iostream>
 #include <iterator>
 #include <set>
 
 #include "base/error.hpp"
+#include "data/paths.hpp"
 #include "data/split.hpp"
 #include "data/text_pieces.hpp"
 #include "data/token_file.hpp"
@@ -17,8 +16,6 @@
 
 namespace tessera::data {
 namespace {
-
-namespace fs = std::filesystem;
 
 /// Reads the pieces of one input. Standard input can be read once only, so it is kept when two passes need it.
 class Input {
@@ -88,56 +85,38 @@ std::uint64_t encode_document(const Input& input, text::ParallelEncoder& encoder
   return bytes;
 }
 
-void check(const PrepareOptions& options) {
+void check(const PrepareOptions& options, const InputFiles& files) {
   if (options.output.empty()) base::fail_usage("--output is missing: name the token file to write");
   if (options.valid_fraction > 0 && options.valid_output.empty())
     base::fail_usage("--valid-fraction = {} needs --valid-output, the token file for the held-out part",
                      options.valid_fraction);
   if (options.valid_fraction == 0 && !options.valid_output.empty())
     base::fail_usage("--valid-output '{}' needs --valid-fraction, e.g. 0.1", options.valid_output);
-  if (!options.valid_output.empty() &&
-      fs::weakly_canonical(options.valid_output) == fs::weakly_canonical(options.output))
-    base::fail_usage("--output and --valid-output are both '{}': name two files", options.output);
+  check_output("--output", options.output, options.inputs, files);
+  if (is_same_file(options.output, options.tokenizer))
+    base::fail_usage("--output '{}' would write over the tokenizer: name another file", options.output);
+  if (options.valid_output.empty()) return;
+  check_output("--valid-output", options.valid_output, options.inputs, files);
+  if (is_same_file(options.valid_output, options.tokenizer))
+    base::fail_usage("--valid-output '{}' would write over the tokenizer: name another file", options.valid_output);
+  if (is_same_file(options.valid_output, options.output))
+    base::fail_usage("--output '{}' and --valid-output '{}' are the same file: name two", options.output,
+                     options.valid_output);
 }
 
 }  // namespace
 
-std::vector<std::string> expand_inputs(const std::vector<std::string>& inputs) {
-  std::vector<std::string> files;
-  for (const std::string& input : inputs) {
-    if (input == "-") {
-      if (inputs.size() > 1) base::fail_usage("'-' (standard input) must be the only input");
-      return {input};
-    }
-    std::error_code error;
-    if (!fs::is_directory(input, error)) {
-      if (!fs::exists(input, error)) base::fail_usage("input '{}' does not exist: check the path", input);
-      files.push_back(input);
-      continue;
-    }
-    std::vector<std::string> found;
-    for (auto entry = fs::recursive_directory_iterator(input); entry != fs::recursive_directory_iterator(); ++entry) {
-      const bool hidden = entry->path().filename().string().starts_with('.');
-      if (hidden && entry->is_directory()) entry.disable_recursion_pending();
-      if (!hidden && entry->is_regular_file() && entry->file_size() > 0) found.push_back(entry->path().string());
-    }
-    if (found.empty()) base::fail_usage("input '{}' is a folder without text files", input);
-    std::sort(found.begin(), found.end());
-    files.insert(files.end(), found.begin(), found.end());
-  }
-  return files;
-}
-
 PrepareReport prepare(const PrepareOptions& options) {
-  check(options);
+  const InputFiles files = expand_inputs(options.inputs);
+  check(options, files);
   std::vector<Input> inputs;
-  for (std::string& path : expand_inputs(options.inputs))
-    inputs.emplace_back(std::move(path), options.tokenizer == "characters");
+  for (const std::string& path : files.paths) inputs.emplace_back(path, options.tokenizer == "characters");
   const std::unique_ptr<text::Tokenizer> tokenizer = choose_tokenizer(options.tokenizer, inputs);
 
   TokenSpool spool(options.output);
   text::ParallelEncoder encoder(*tokenizer, options.threads);
   PrepareReport report;
+  report.empty_files = files.num_empty;
   std::vector<std::uint64_t> documents;
   for (const Input& input : inputs) {
     documents.push_back(static_cast<std::uint64_t>(spool.size()));

@@ -19,17 +19,14 @@ struct PrepareOptions {
 /// What prepare() did, for the report.
 struct PrepareReport {
   std::int64_t documents = 0, tokens = 0, vocab = 0;  ///< tokens of both outputs together
+  std::int64_t empty_files = 0;                       ///< of folders, left out
   std::uint64_t text_bytes = 0;
   std::string tokenizer_kind;
 };
 
 /// Encodes each input as one document, piece by piece (memory does not grow with the corpus), and writes token files
 /// (temporary name, fsync, rename). Throws base::UsageError: no such input, no text in it, text the tokenizer cannot
-/// encode (file and byte offset), unwritable output.
+/// encode (file and byte offset), unwritable output, an output that is an input or in the folder of one.
 PrepareReport prepare(const PrepareOptions& options);
-
-/// Files as they are; a folder becomes all files below it that are not empty or hidden, sorted by path. Throws
-/// base::UsageError for what does not exist and for a folder without such files.
-std::vector<std::string> expand_inputs(const std::vector<std::string>& inputs);
 
 }  // namespace tessera::data

@@ -2,18 +2,18 @@
 #include <algorithm>
 #include <chrono>
 #include <fmt/core.h>
-#include <iostream>
 #include <limits>
 
 #include "base/units.hpp"
+#include "data/paths.hpp"
 #include "data/prepare.hpp"
 #include "data/text_pieces.hpp"
 #include "data/token_file.hpp"
 #include "json/json.hpp"
 #include "tools/command.hpp"
 #include "tools/common.hpp"
-#include "tools/text_input.hpp"
 #include "tools/encode.hpp"
+#include "tools/text_input.hpp"
 
 namespace tessera::tools {
 namespace {
@@ -72,6 +72,7 @@ base::ExitCode prepare(Invocation& invocation) {
     json::Json object{json::Object{}};
     object.set("output", options.output).set("documents", report.documents).set("tokens", report.tokens);
     object.set("vocab", report.vocab).set("text_bytes", report.text_bytes).set("tokenizer", report.tokenizer_kind);
+    object.set("empty_files", report.empty_files);
     object.set("threads", options.threads)
         .set("seconds", speed.seconds)
         .set("megabytes_per_second", speed.megabytes_per_second);
@@ -80,6 +81,7 @@ base::ExitCode prepare(Invocation& invocation) {
     fmt::print("'{}': {} tokens of {} documents, {} of text, {} tokenizer with {} entries, {}\n", options.output,
                base::format_count(static_cast<std::uint64_t>(report.tokens)), report.documents,
                base::format_bytes(report.text_bytes), report.tokenizer_kind, report.vocab, speed.text());
+    if (report.empty_files > 0) fmt::print("{} empty file(s) left out\n", report.empty_files);
   }
   return base::ExitCode::done;
 }
@@ -119,14 +121,16 @@ base::ExitCode train_tokenizer(Invocation& invocation) {
                         {"json", false, "print one JSON object"}},
                        kMostInputs);
   if (call.help_shown()) return base::ExitCode::done;
-  const std::vector<std::string> paths = data::expand_inputs(inputs_of(call));
+  const std::vector<std::string> inputs = inputs_of(call);
+  const data::InputFiles files = data::expand_inputs(inputs);
   const std::string output = call.required("output");
+  data::check_output("--output", output, inputs, files);
   call.required("vocab");
   const int threads = call.threads(invocation);
   const auto start = std::chrono::steady_clock::now();
   text::BpeTrainer trainer(call.count("vocab", 0), threads);
   std::uint64_t text_bytes = 0;
-  for (const std::string& path : paths) {
+  for (const std::string& path : files.paths) {
     const std::uint64_t bytes = data::for_each_piece(path, [&](std::string_view text, auto) { trainer.add(text); });
     if (bytes == 0) base::fail_usage("'{}' holds no text", path);
     text_bytes += bytes;

@@ -56,7 +56,7 @@ BOOST_AUTO_TEST_CASE(the_held_out_part_is_the_end_of_the_tokens) {
   BOOST_TEST(valid.tokenizer()->decode(all_tokens(valid)) == std::string(99, 'b'));
   BOOST_TEST(valid.fingerprint() == train.fingerprint());
   options.valid_output = options.output;
-  expect_words(message_of([&] { data::prepare(options); }), {"two files"});
+  expect_words(message_of([&] { data::prepare(options); }), {"same file"});
   options.valid_output = "";
   expect_words(message_of([&] { data::prepare(options); }), {"--valid-output"});
 }
