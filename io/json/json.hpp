@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -27,6 +28,7 @@ class Json {
   Json(std::int64_t v) : value_(v) {}
   Json(std::uint64_t v);         ///< beyond int64: a double, as in parse()
   Json(double v) : value_(v) {}  ///< not finite: dumped as the string "nan", "inf" or "-inf": JSON has no number for it
+  Json(const std::optional<double>& v) : Json(v ? Json(*v) : Json()) {}
   Json(const char* v) : value_(std::string(v)) {}
   Json(std::string v) : value_(std::move(v)) {}
   Json(Array v) : value_(std::move(v)) {}

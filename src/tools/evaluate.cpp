@@ -38,8 +38,8 @@ json::Json files_json(const std::vector<EvaluationText>& texts, const std::vecto
 }
 
 void print_result(const std::string& name, const train::Evaluation& result) {
-  fmt::print("{}: {} tokens   loss {:.6f} nats a token   perplexity {:.4f}   {:.4f} bits a byte\n", name,
-             result.num_targets, result.loss, result.perplexity(), result.bits_per_byte);
+  fmt::print("{}: {} tokens   loss {:.6f} nats a token   perplexity {:.4f}   {}\n", name, result.num_targets,
+             result.loss, result.perplexity(), result.describe_bits());
 }
 
 }  // namespace
@@ -78,6 +78,7 @@ base::ExitCode run_evaluate(Invocation& invocation) {
     parts.push_back(train::evaluate(world, stage, texts[i].range(), settings, text_bytes[i]));
   }
   const train::Evaluation whole = train::combine(parts, mixture);
+  train::require_finite(whole, fmt::format("'{}': ", model.path));
   if (!invocation.is_root()) return base::ExitCode::done;
   if (call.has("json")) {
     json::Json object{json::Object{}};

@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <fmt/core.h>
 #include <numbers>
 
+#include "base/error.hpp"
 #include "data/document_starts.hpp"
 #include "data/windows.hpp"
 
@@ -12,6 +14,18 @@ namespace tessera::train {
 
 double Evaluation::perplexity() const {
   return std::exp(loss);
+}
+
+std::string Evaluation::describe_bits() const {
+  return bits_per_byte ? fmt::format("{:.4f} bits a byte", *bits_per_byte) : "no byte of text";
+}
+
+void require_finite(const Evaluation& evaluation, const std::string& where) {
+  if (std::isfinite(evaluation.loss)) return;
+  throw base::SharedError(fmt::format("{}the loss of the evaluation is not finite ({}): the weights have diverged. "
+                                      "Use an older checkpoint",
+                                      where, evaluation.loss),
+                          base::ExitCode::diverged);
 }
 
 std::uint64_t target_text_bytes(const TokenRange& range) {

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <optional>
+#include <string>
+
 #include "comm/communicator.hpp"
 #include "model/gpt_stage.hpp"
 #include "train/tokens.hpp"
@@ -9,11 +12,12 @@ namespace tessera::train {
 
 /// Loss over all of a held-out part.
 struct Evaluation {
-  double loss = 0;           ///< mean over all targets, nats a token
-  double bits_per_byte = 0;  ///< total loss / ln 2 / bytes of text those targets decode to
+  double loss = 0;                      ///< mean over all targets, nats a token
+  std::optional<double> bits_per_byte;  ///< total loss / ln 2 / bytes of text those targets decode to, if there are any
   std::int64_t num_targets = 0;
   std::uint64_t text_bytes = 0;
   double perplexity() const;
+  std::string describe_bits() const;  ///< "1.2345 bits a byte"
 };
 
 /// Bytes of text that tokens (first, last) of the range decode to: every token but the first is a target.
@@ -32,5 +36,8 @@ Evaluation evaluate(const comm::Communicator& ranks, model::GptStage& stage, con
 /// Several parts of a mixture as one: tokens of each part in the proportion of its weight, or of its number of targets
 /// where no part has a weight. One part: itself.
 Evaluation combine(const std::vector<Evaluation>& parts, const TokenMixture& mixture);
+
+/// Throws base::SharedError with the exit code of divergence and `where` in front unless the loss is finite.
+void require_finite(const Evaluation& evaluation, const std::string& where);
 
 }  // namespace tessera::train

@@ -2,9 +2,11 @@
 #include "train/trainer.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <fmt/core.h>
 #include <memory>
+#include <span>
 
 #include "base/stopwatch.hpp"
 #include "comm/together.hpp"
@@ -43,6 +45,7 @@ class Run {
   void start();
   void record(const StepReport& report, double seconds);
   void evaluate_now(std::int64_t step);
+  void require_finite_weights();
   void save_now();
 
   const comm::Communicator& ranks_;
@@ -102,10 +105,12 @@ void Run::evaluate_now(std::int64_t step) {
   std::vector<Evaluation> parts;
   for (std::size_t i = 0; i < data_.valid.sources.size(); ++i)
     parts.push_back(evaluate(ranks_, replica_.stage(), data_.valid.sources[i].range, settings, valid_text_bytes_[i]));
+  const Evaluation whole = combine(parts, data_.valid);
+  require_finite(whole, fmt::format("step {}: ", step));
   if (ranks_.rank() != 0) return;
   const auto report = [&](const std::string& of, const Evaluation& result) {
-    progress_.line(fmt::format("step {}: validation loss{} {:.4f} nats a token, {:.4f} bits a byte", step, of,
-                               result.loss, result.bits_per_byte));
+    progress_.line(fmt::format("step {}: validation loss{} {:.4f} nats a token, {}", step, of, result.loss,
+                               result.describe_bits()));
   };
   for (std::size_t i = 0; parts.size() > 1 && i < parts.size(); ++i) {
     const std::string& path = data_.valid.sources[i].range.file->path();
@@ -114,14 +119,33 @@ void Run::evaluate_now(std::int64_t step) {
     metrics_->append(line.set("file_bits_per_byte", parts[i].bits_per_byte));
     report(fmt::format(" of '{}'", path), parts[i]);
   }
-  const Evaluation whole = combine(parts, data_.valid);
   json::Json line{json::Object{}};
   metrics_->append(line.set("step", step).set("valid_loss", whole.loss).set("bits_per_byte", whole.bits_per_byte));
   report("", whole);
 }
 
+/// Weights that are not finite never become finite again: saved as the newest checkpoint they would end every resume.
+/// Data ranks hold equal copies: the first one looks.
+void Run::require_finite_weights() {
+  comm::together(ranks_, "weights of the checkpoint", [&] {
+    if (ranks_.rank() != 0) return;
+    for (const model::Parameter& p : replica_.parameters().all()) {
+      const std::span<const float> weights(p.master.as<float>(), static_cast<std::size_t>(p.tile.num_elements()));
+      if (std::all_of(weights.begin(), weights.end(), [](float weight) { return std::isfinite(weight); })) continue;
+      const std::string good = saved_step_ < 0 ? "no checkpoint was saved before"
+                                               : fmt::format("the checkpoint of step {} is sound", saved_step_);
+      throw base::Error(
+          fmt::format("step {}: the weights of {} are not finite, so they are not saved; {}. Lower optim.lr or "
+                      "lengthen optim.warmup",
+                      state_.step, p.spec.name, good),
+          base::ExitCode::diverged);
+    }
+  });
+}
+
 void Run::save_now() {
   const Clock::time_point before = Clock::now();
+  require_finite_weights();
   const std::string path = folder_.save(replica_, state_);
   saved_step_ = state_.step;
   progress_.line(fmt::format("step {}: checkpoint '{}' ({:.2f} s)", state_.step, path, seconds_since(before)));

@@ -20,14 +20,14 @@ BOOST_AUTO_TEST_CASE(parts_without_weights_count_by_token_and_others_by_weight) 
   const auto tolerance = boost::test_tools::tolerance(1e-12);
   const Evaluation pooled = combine(parts, weighted(0, 0));
   BOOST_TEST(pooled.loss == 70.0 / 40, tolerance);
-  BOOST_TEST(pooled.bits_per_byte == 70.0 / 130 / std::numbers::ln2, tolerance);
+  BOOST_TEST(*pooled.bits_per_byte == 70.0 / 130 / std::numbers::ln2, tolerance);
   BOOST_TEST(pooled.num_targets == 40);
   BOOST_TEST(pooled.text_bytes == 130U);
   const Evaluation halves = combine(parts, weighted(5, 5));
   BOOST_TEST(halves.loss == 1.5, tolerance);
-  BOOST_TEST(halves.bits_per_byte == 1.5 / 2.5 / std::numbers::ln2, tolerance);
+  BOOST_TEST(*halves.bits_per_byte == 1.5 / 2.5 / std::numbers::ln2, tolerance);
   BOOST_TEST(combine(parts, weighted(1, 3)).loss == 1.25, tolerance);
-  BOOST_TEST(combine({parts[1]}, weighted(7, 0)).bits_per_byte == parts[1].bits_per_byte);
+  BOOST_TEST(*combine({parts[1]}, weighted(7, 0)).bits_per_byte == *parts[1].bits_per_byte);
 }
 
 }  // namespace
