@@ -49,6 +49,17 @@ std::vector<std::string> list_newest_first(const std::string& dir) {
   return paths;
 }
 
+std::vector<std::string> remove_leftovers(const std::string& dir) {
+  std::vector<std::string> removed;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(dir, error)) {
+    const bool is_ours = entry.path().extension() == ".tmp" && step_of(entry.path().stem().string());
+    if (is_ours && entry.is_regular_file(error)) removed.push_back(entry.path().string());
+  }
+  for (const std::string& path : removed) fs::remove(path);
+  return removed;
+}
+
 std::vector<std::string> candidates(const std::string& path) {
   std::error_code error;
   if (!fs::exists(path, error)) base::fail_usage("checkpoint '{}' does not exist", path);

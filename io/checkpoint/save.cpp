@@ -116,7 +116,10 @@ void remove_old(const std::string& newest, std::int64_t keep) {
   for (const auto& [step, file] : list_files(kept.parent_path().string()))
     if (step < newest_step && is_complete(file)) older.push_back(file);
   const auto num_kept = static_cast<std::size_t>(keep - 1);
-  for (std::size_t i = 0; i + num_kept < older.size(); ++i) fs::remove(older[i]);
+  for (std::size_t i = 0; i + num_kept < older.size(); ++i) {
+    std::error_code ignored;  // the checkpoint is saved; the next one tries again
+    fs::remove(older[i], ignored);
+  }
 }
 
 void publish(const std::string& temporary, const std::string& path, const RunState& state, std::int64_t keep) {
@@ -127,16 +130,13 @@ void publish(const std::string& temporary, const std::string& path, const RunSta
   if (keep > 0) remove_old(path, keep);
 }
 
-}  // namespace
-
-std::string save(const comm::Communicator& ranks, const std::string& dir, const RunState& state,
-                 const std::vector<TensorTile>& tiles, std::int64_t keep) {
-  const std::string path = file_name(dir, state.step), temporary = path + ".tmp";
+void write_file(const comm::Communicator& ranks, const std::string& path, const std::string& temporary,
+                const RunState& state, const std::vector<TensorTile>& tiles, std::int64_t keep) {
   const std::vector<std::string> descriptions = ranks.gather_text(describe(tiles), "tiles of the checkpoint");
   std::string offsets;
   comm::together(ranks, "layout of the checkpoint", [&] {
     if (ranks.rank() != 0) return;
-    fs::create_directories(dir);
+    fs::create_directories(fs::path(path).parent_path());
     fs::remove(temporary);
     offsets = lay_out(temporary, state, descriptions);
   });
@@ -145,6 +145,24 @@ std::string save(const comm::Communicator& ranks, const std::string& dir, const 
   comm::together(ranks, "checkpoint published", [&] {
     if (ranks.rank() == 0) publish(temporary, path, state, keep);
   });
+}
+
+}  // namespace
+
+std::string save(const comm::Communicator& ranks, const std::string& dir, const RunState& state,
+                 const std::vector<TensorTile>& tiles, std::int64_t keep) {
+  const std::string path = file_name(dir, state.step), temporary = path + ".tmp";
+  try {
+    write_file(ranks, path, temporary, state, tiles, keep);
+  } catch (const base::SharedError& error) {
+    std::error_code ignored;
+    if (ranks.rank() == 0) fs::remove(temporary, ignored);
+    throw base::SharedError(
+        fmt::format("step {}: checkpoint '{}' cannot be saved: {}. Check free space, quota and permissions, then start "
+                    "the same command again: it goes on from the checkpoint before",
+                    state.step, path, error.what()),
+        error.code());
+  }
   return path;
 }
 
