@@ -53,6 +53,10 @@ std::string compare_configs(const std::string& path, const config::Config& saved
   return noted;
 }
 
+[[noreturn]] void refuse_folder(const std::string& dir, const std::string& reason) {
+  base::fail_usage("run.dir = '{}' cannot be written: {}. Choose a folder you may write to", dir, reason);
+}
+
 }  // namespace
 
 RunFolder::RunFolder(const comm::Communicator& ranks, const config::Config& resolved)
@@ -61,15 +65,16 @@ RunFolder::RunFolder(const comm::Communicator& ranks, const config::Config& reso
     if (ranks.rank() != 0) return;
     std::error_code error;
     fs::create_directories(checkpoints_dir(), error);
-    std::ofstream file;
-    if (!error) {
-      file.open(new_config());
-      file << config::to_ini(resolved);
-      file.close();
-    }
-    if (error || !file)
-      base::fail_usage("run.dir = '{}' cannot be written: {}. Choose a folder you may write to", dir_,
-                       error ? error.message() : std::strerror(errno));
+    if (error) refuse_folder(dir_, error.message());
+    std::string note;
+    lock_ = std::make_unique<RunLock>(dir_, note);
+    if (!note.empty()) fmt::print(stderr, "warning: {}\n", note);
+    for (const std::string& path : checkpoint::remove_leftovers(checkpoints_dir()))
+      fmt::print(stderr, "warning: removed '{}', which a save that was cut off left\n", path);
+    std::ofstream file(new_config());
+    file << config::to_ini(resolved);
+    file.close();
+    if (!file) refuse_folder(dir_, std::strerror(errno));
   });
 }
 
@@ -155,6 +160,9 @@ std::vector<std::string> RunFolder::list_checkpoints() const {
 }
 
 std::string RunFolder::save(Replica& replica, const checkpoint::RunState& state) const {
+  comm::together(*ranks_, "lock of the run folder", [&] {
+    if (lock_) lock_->require_held();
+  });
   // Data ranks hold equal copies: the first one writes.
   const std::vector<checkpoint::TensorTile> tiles =
       ranks_->rank() == 0 ? replica.tiles() : std::vector<checkpoint::TensorTile>{};

@@ -2,21 +2,24 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "comm/communicator.hpp"
 #include "config/config.hpp"
 #include "train/replica.hpp"
+#include "train/run_lock.hpp"
 #include "train/setup.hpp"
 
 namespace tessera::train {
 
-/// The folder of a run: config.cfg, metrics.jsonl, checkpoints/.
+/// The folder of a run: config.cfg, metrics.jsonl, checkpoints/, and while a training uses it, lock.
 class RunFolder {
  public:
-  /// Creates the folder and writes the configuration under a temporary name, so that a folder that cannot be written is
-  /// refused before training. Collective; throws base::SharedError. Rank 0 writes. `ranks` must outlive it.
+  /// Creates the folder, locks it, removes what a crash left, and writes the configuration under a temporary name, so
+  /// that a folder that is in use or cannot be written is refused before training. Collective; throws
+  /// base::SharedError. Rank 0 writes. `ranks` must outlive it.
   RunFolder(const comm::Communicator& ranks, const config::Config& resolved);
   ~RunFolder();
   RunFolder(const RunFolder&) = delete;
@@ -50,6 +53,7 @@ class RunFolder {
 
   const comm::Communicator* ranks_;
   std::string dir_;
+  std::unique_ptr<RunLock> lock_;  // rank 0
 };
 
 }  // namespace tessera::train

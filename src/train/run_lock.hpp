@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <condition_variable>
+#include <mutex>
+#include <string>
+#include <thread>
+
+namespace tessera::train {
+
+/// Keeps a second training out of a run folder: a file `lock` in it that names this process and whose time of change a
+/// thread renews. Plain files work where locks of the system do not (Lustre, NFS). Held until destroyed; what a killed
+/// process leaves is known by its process being gone, or on another host by a minute without a sign of life.
+class RunLock {
+ public:
+  /// Throws base::UsageError naming the other process if the folder is in use. `note` becomes what was taken over, if
+  /// anything was.
+  RunLock(const std::string& dir, std::string& note);
+  ~RunLock();
+  RunLock(const RunLock&) = delete;
+  RunLock& operator=(const RunLock&) = delete;
+
+  /// Throws base::Error if another process took the folder over, as one that stands still for a minute looks dead.
+  void require_held() const;
+
+ private:
+  void renew(const std::stop_token& stop);
+
+  std::string path_, mine_;  // what stands in the file
+  std::mutex mutex_;
+  std::condition_variable_any wake_;
+  std::jthread heartbeat_;
+};
+
+}  // namespace tessera::train
