@@ -58,11 +58,13 @@ Option choice_option(const char* key, const char* help, Section Config::*section
           }};
 }
 
-/// A count with units (k, M, B); the word `zero_word`, if given, stands for 0.
+/// A count with units (k, M, B) from `least` to `most`, beyond which no machine goes and sums could overflow; the word
+/// `zero_word`, if given, stands for 0.
 template <class Section>
 Option count_option(const char* key, const char* help, Section Config::*section, std::int64_t Section::*member,
-                    std::int64_t least, const std::string& zero_word = "") {
-  const std::string rule = fmt::format("{}a whole number >= {}", zero_word.empty() ? "" : zero_word + " or ", least);
+                    std::int64_t least, std::int64_t most, const std::string& zero_word = "") {
+  const std::string rule =
+      fmt::format("{}a whole number from {} to {}", zero_word.empty() ? "" : zero_word + " or ", least, most);
   return {key, help, rule,
           [=](const Config& config) {
             const std::int64_t value = config.*section.*member;
@@ -75,7 +77,7 @@ Option count_option(const char* key, const char* help, Section Config::*section,
             }
             const std::int64_t count =
                 parse_or_refuse(key, value, rule, [](const std::string& text) { return base::parse_count(text); });
-            if (count < least) refuse(key, value, rule);
+            if (count < least || count > most) refuse(key, value, rule);
             config.*section.*member = count;
           }};
 }

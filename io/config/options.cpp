@@ -10,6 +10,9 @@
 namespace tessera::config {
 namespace {
 
+constexpr std::int64_t kMostSteps = 1'000'000'000'000, kMostSequences = 1'000'000'000, kMostTokens = 100'000'000,
+                       kMostWidth = 1'000'000, kMostRampTokens = 1'000'000'000'000'000;
+
 Option seed_option() {
   const char* key = "run.seed";
   const std::string rule = "a whole number from 0 to 2^64 - 1";
@@ -24,24 +27,24 @@ Option seed_option() {
 
 Option seconds_option(const char* key, const char* help, ParallelConfig Config::*section,
                       double ParallelConfig::*member) {
-  const std::string rule = "a time > 0, as in 90, 10m, 2h";
+  const std::string rule = "a time > 0 and at most 1000d, as in 90, 10m, 2h";
   return {key, help, rule, [=](const Config& config) { return fmt::format("{}", config.*section.*member); },
           [=](Config& config, const std::string& value) {
             const double seconds =
                 parse_or_refuse(key, value, rule, [](const std::string& text) { return base::parse_seconds(text); });
-            if (!(seconds > 0)) refuse(key, value, rule);
+            if (!(seconds > 0 && seconds <= 1000 * 86400.0)) refuse(key, value, rule);
             config.*section.*member = seconds;
           }};
 }
 
 Option bytes_option(const char* key, const char* help, ParallelConfig Config::*section,
                     std::int64_t ParallelConfig::*member) {
-  const std::string rule = "a size of at least 4 bytes, as in 25MiB";
+  const std::string rule = "a size from 4 bytes to 1TiB, as in 25MiB";
   return {key, help, rule, [=](const Config& config) { return std::to_string(config.*section.*member); },
           [=](Config& config, const std::string& value) {
             const std::int64_t bytes =
                 parse_or_refuse(key, value, rule, [](const std::string& text) { return base::parse_bytes(text); });
-            if (bytes < 4) refuse(key, value, rule);
+            if (bytes < 4 || bytes > std::int64_t{1} << 40) refuse(key, value, rule);
             config.*section.*member = bytes;
           }};
 }
@@ -65,8 +68,9 @@ void add_run(std::vector<Option>& table) {
   const auto run = &Config::run;
   table.push_back(text_option("run.dir", "run folder: configuration, metrics, checkpoints", run, &RunConfig::dir));
   table.push_back(seed_option());
-  table.push_back(count_option("run.steps", "optimizer steps of the whole run", run, &RunConfig::steps, 0));
-  table.push_back(count_option("run.stop_after", "steps in this start; 0: no limit", run, &RunConfig::stop_after, 0));
+  table.push_back(count_option("run.steps", "optimizer steps of the whole run", run, &RunConfig::steps, 0, kMostSteps));
+  table.push_back(
+      count_option("run.stop_after", "steps in this start; 0: no limit", run, &RunConfig::stop_after, 0, kMostSteps));
   table.push_back(choice_option("run.device", "where to compute", run, &RunConfig::device, {"cpu", "auto"},
                                 " (this build has no GPU backend)"));
   table.push_back(choice_option("run.precision",
@@ -76,20 +80,23 @@ void add_run(std::vector<Option>& table) {
                                 &RunConfig::recompute, {"none", "selective", "full"}));
   table.push_back(auto_option("run.threads", "threads a rank; auto: OMP_NUM_THREADS, else cores / ranks on the node",
                               run, &RunConfig::threads, most_threads));
-  table.push_back(
-      count_option("run.log_interval", "steps between lines on the console", run, &RunConfig::log_interval, 1));
+  table.push_back(count_option("run.log_interval", "steps between lines on the console", run, &RunConfig::log_interval,
+                               1, kMostSteps));
   table.push_back(count_option("run.eval_interval", "steps between evaluations; 0: only at the end", run,
-                               &RunConfig::eval_interval, 0));
+                               &RunConfig::eval_interval, 0, kMostSteps));
 }
 
 void add_model(std::vector<Option>& table) {
   const auto model = &Config::model;
-  table.push_back(count_option("model.layers", "decoder blocks", model, &ModelConfig::layers, 1));
-  table.push_back(count_option("model.hidden", "width of the residual stream", model, &ModelConfig::hidden, 1));
-  table.push_back(count_option("model.heads", "attention heads; divides model.hidden", model, &ModelConfig::heads, 1));
-  table.push_back(count_option("model.context", "most tokens the model sees at once", model, &ModelConfig::context, 1));
+  table.push_back(count_option("model.layers", "decoder blocks", model, &ModelConfig::layers, 1, 100'000));
+  table.push_back(
+      count_option("model.hidden", "width of the residual stream", model, &ModelConfig::hidden, 2, kMostWidth));
+  table.push_back(
+      count_option("model.heads", "attention heads; divides model.hidden", model, &ModelConfig::heads, 1, kMostWidth));
+  table.push_back(count_option("model.context", "most tokens the model sees at once", model, &ModelConfig::context, 1,
+                               kMostTokens));
   table.push_back(count_option("model.vocab", "tokens the model knows; auto: those of the tokenizer", model,
-                               &ModelConfig::vocab, 2, "auto"));
+                               &ModelConfig::vocab, 2, kMostTokens, "auto"));
   table.push_back(choice_option("model.activation", "activation function of the MLP", model, &ModelConfig::activation,
                                 {"gelu_tanh", "gelu", "relu", "silu"}));
   table.push_back(real_option("model.dropout", "rate on embeddings, attention probabilities and both branches", model,
@@ -97,7 +104,7 @@ void add_model(std::vector<Option>& table) {
   table.push_back(choice_option("model.attention", "alternating: even layers dense, odd ones banded", model,
                                 &ModelConfig::attention, {"dense", "alternating"}));
   table.push_back(count_option("model.window", "tokens that a banded layer sees, the current one among them", model,
-                               &ModelConfig::window, 0));
+                               &ModelConfig::window, 0, kMostTokens));
   table.push_back(
       bool_option("model.tied_head", "the head shares the token embedding", model, &ModelConfig::tied_head));
 }
@@ -129,7 +136,7 @@ void add_optim(std::vector<Option>& table) {
   table.push_back(choice_option("optim.lr_schedule",
                                 "course of the learning rate after warmup; wsd: constant, then a line to optim.min_lr",
                                 optim, &OptimConfig::lr_schedule, {"cosine", "linear", "constant", "wsd"}));
-  table.push_back(count_option("optim.warmup", "steps of linear warmup", optim, &OptimConfig::warmup, 0));
+  table.push_back(count_option("optim.warmup", "steps of linear warmup", optim, &OptimConfig::warmup, 0, kMostSteps));
   table.push_back(real_option("optim.decay", "wsd: last fraction of run.steps, in which the learning rate falls", optim,
                               &OptimConfig::decay, 0.0, 1.0));
   table.push_back(
@@ -146,17 +153,18 @@ void add_optim(std::vector<Option>& table) {
       real_option("optim.clip_value", "largest element of a gradient; 0: off", optim, &OptimConfig::clip_value, 0.0));
   table.push_back(choice_option("optim.on_nonfinite", "what a loss or gradient that is not finite does", optim,
                                 &OptimConfig::on_nonfinite, {"stop", "skip"}));
+  table.push_back(count_option("optim.max_skips", "skipped steps that a run survives", optim, &OptimConfig::max_skips,
+                               0, kMostSteps));
   table.push_back(
-      count_option("optim.max_skips", "skipped steps that a run survives", optim, &OptimConfig::max_skips, 0));
-  table.push_back(count_option("optim.batch", "sequences a step, over all ranks", optim, &OptimConfig::batch, 0));
+      count_option("optim.batch", "sequences a step, over all ranks", optim, &OptimConfig::batch, 0, kMostSequences));
   table.push_back(count_option("optim.batch_start",
                                "sequences of the first step, in multiples of which the batch grows; 0: no ramp", optim,
-                               &OptimConfig::batch_start, 0));
+                               &OptimConfig::batch_start, 0, kMostSequences));
   table.push_back(count_option("optim.batch_ramp", "tokens over which the batch grows in a line to optim.batch", optim,
-                               &OptimConfig::batch_ramp, 0));
+                               &OptimConfig::batch_ramp, 0, kMostRampTokens));
   table.push_back(count_option(
       "optim.micro_batch", "sequences computed at once on a rank; auto: its share of the batch, at most 8192 tokens",
-      optim, &OptimConfig::micro_batch, 1, "auto"));
+      optim, &OptimConfig::micro_batch, 1, kMostSequences, "auto"));
 }
 
 void add_parallel(std::vector<Option>& table) {
@@ -171,9 +179,9 @@ void add_parallel(std::vector<Option>& table) {
 void add_checkpoint(std::vector<Option>& table) {
   const auto checkpoint = &Config::checkpoint;
   table.push_back(count_option("checkpoint.interval", "steps between checkpoints; 0: only at the end", checkpoint,
-                               &CheckpointConfig::interval, 0));
-  table.push_back(
-      count_option("checkpoint.keep", "newest checkpoints that are kept", checkpoint, &CheckpointConfig::keep, 1));
+                               &CheckpointConfig::interval, 0, kMostSteps));
+  table.push_back(count_option("checkpoint.keep", "newest checkpoints that are kept", checkpoint,
+                               &CheckpointConfig::keep, 1, kMostSteps));
 }
 
 }  // namespace

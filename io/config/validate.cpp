@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config/validate.hpp"
 
+#include <algorithm>
 #include <fmt/core.h>
 
 #include "base/error.hpp"
@@ -11,9 +12,16 @@ namespace {
 
 /// The divisors of `number` next to `wanted`, for remedies: "4 or 8".
 std::string divisors_near(std::int64_t number, std::int64_t wanted) {
-  std::int64_t below = wanted, above = wanted;
-  while (below > 1 && number % below != 0) --below;
-  while (above < number && number % above != 0) ++above;
+  std::int64_t below = 1, above = number;
+  const auto look_at = [&](std::int64_t divisor) {
+    if (divisor <= wanted) below = std::max(below, divisor);
+    if (divisor >= wanted) above = std::min(above, divisor);
+  };
+  for (std::int64_t small = 1; small * small <= number; ++small) {
+    if (number % small != 0) continue;
+    look_at(small);
+    look_at(number / small);
+  }
   return below == above ? std::to_string(below) : fmt::format("{} or {}", below, above);
 }
 
@@ -28,6 +36,28 @@ void check_model(const ModelConfig& model, std::vector<Problem>& problems) {
     problems.push_back(
         {"model.heads", fmt::format("model.heads = {} must divide model.hidden = {}: use {}", model.heads, model.hidden,
                                     divisors_near(model.hidden, model.heads))});
+}
+
+/// Bytes must fit into 64 bits wherever they are added up. Estimates: the plan of the memory counts exactly.
+void check_size(const Config& config, std::vector<Problem>& problems) {
+  constexpr double kMostParameters = 1e15, kMostActivationBytes = 1e18, kMostAutoTokens = 8192;
+  const auto layers = static_cast<double>(config.model.layers), hidden = static_cast<double>(config.model.hidden),
+             context = static_cast<double>(config.model.context), vocab = static_cast<double>(config.model.vocab);
+  const double parameters = layers * 12 * hidden * hidden + (2 * vocab + context) * hidden;
+  if (parameters > kMostParameters)
+    problems.push_back(
+        {"model.hidden",
+         fmt::format("model.layers = {}, model.hidden = {} and model.vocab = {} make about {:.0e} "
+                     "parameters, more than {:.0e}: use a smaller model",
+                     config.model.layers, config.model.hidden, config.model.vocab, parameters, kMostParameters)});
+  const auto micro = static_cast<double>(config.optim.micro_batch);
+  const double tokens = micro > 0 ? micro * context : std::max(context, kMostAutoTokens);
+  const double bytes = tokens * 4 * (layers * 40 * hidden + 2 * vocab);
+  if (bytes > kMostActivationBytes)
+    problems.push_back(
+        {"optim.micro_batch", fmt::format("micro-batches of {:.0e} tokens need about {:.0e} bytes of activations, more "
+                                          "than {:.0e}: lower optim.micro_batch, model.context or the model's size",
+                                          tokens, bytes, kMostActivationBytes)});
 }
 
 void check_attention(const ModelConfig& model, std::vector<Problem>& problems) {
@@ -117,6 +147,7 @@ void check_batch(const Config& config, int ranks, std::vector<Problem>& problems
 std::vector<Problem> validate(const Config& config, int ranks) {
   std::vector<Problem> problems;
   check_model(config.model, problems);
+  check_size(config, problems);
   check_attention(config.model, problems);
   check_data(config.data, problems);
   check_optim(config.optim, problems);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <filesystem>
 #include <fmt/core.h>
 
 #include "base/units.hpp"
@@ -16,6 +17,9 @@
 #include "train/setup.hpp"
 
 namespace tessera::tools {
+
+namespace fs = std::filesystem;
+
 namespace {
 
 const std::vector<config::Flag> kFlags = {
@@ -28,6 +32,10 @@ const std::vector<config::Flag> kFlags = {
 /// What can be said without training: fills vocabulary and micro-batch from the data if the configuration names some.
 config::Config resolve_without_training(const config::Config& config, int ranks) {
   config::Config resolved = config;
+  std::error_code error;
+  const fs::file_status run_dir = fs::status(config.run.dir, error);
+  if (fs::exists(run_dir) && !fs::is_directory(run_dir))
+    base::fail_usage("run.dir = '{}' is a file: name a folder", config.run.dir);
   if (!config.data.train.empty()) {  // a run
     config::throw_if_any(config::missing_keys(config, {"optim.batch"}));
     const train::RunData data(config.data);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/setup.hpp"
 
+#include <algorithm>
 #include <fmt/core.h>
 
 #include "base/error.hpp"
@@ -51,8 +52,9 @@ RunData::RunData(const config::DataConfig& config) {
 
 std::int64_t automatic_micro_batch(std::int64_t sequences_per_rank, std::int64_t context) {
   constexpr std::int64_t kMostTokens = 8192;
-  std::int64_t micro = sequences_per_rank;
-  while (micro > 1 && (sequences_per_rank % micro != 0 || micro * context > kMostTokens)) --micro;
+  std::int64_t micro =
+      std::clamp<std::int64_t>(kMostTokens / context, 1, std::max<std::int64_t>(1, sequences_per_rank));
+  while (sequences_per_rank % micro != 0) --micro;
   return micro;
 }
 

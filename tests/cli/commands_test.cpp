@@ -58,6 +58,21 @@ BOOST_AUTO_TEST_CASE(check_for_another_number_of_ranks) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(check_answers_at_once_for_enormous_models) {
+  const std::string check = "timeout 10 " + shell_quoted(TESSERA_BINARY) + " check --model.vocab 100M ";
+  const ProcessResult largest =
+      run_shell(check + "--model.layers 60 --model.hidden 1M --model.heads 1k --optim.batch 1B --json");
+  BOOST_TEST(largest.exit_code == 0, largest.errors);
+  BOOST_TEST(largest.output.find("\"parameters\":82") != std::string::npos, largest.output);  // 8.2e14
+  BOOST_TEST(largest.output.find('-') == std::string::npos, largest.output);
+  for (const std::string model : {"--model.layers 9e18", "--model.layers 100k --model.hidden 1M", "--model.hidden 1B",
+                                  "--optim.batch 1000B", "--optim.micro_batch 1B"})
+    BOOST_TEST(run_shell(check + model).exit_code == 2, model);
+  const TestFolder folder;
+  write_file(folder / "file", "in the way");
+  expect_error(run_shell(check + "--run.dir=" + shell_quoted(folder / "file")), 2, "is a file");
+}
+
 BOOST_AUTO_TEST_CASE(encode_and_decode_are_inverse_line_by_line) {
   const TestFolder folder;
   write_file(folder / "text.txt", sample_text(5000));

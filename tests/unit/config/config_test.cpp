@@ -116,7 +116,7 @@ BOOST_AUTO_TEST_CASE(every_problem_is_told_at_once) {
 }
 
 BOOST_AUTO_TEST_CASE(bad_values_name_key_value_and_rule) {
-  const std::vector<std::vector<std::string>> cases = {{"model.layers", "0", ">= 1"},
+  const std::vector<std::vector<std::string>> cases = {{"model.layers", "0", "from 1"},
                                                        {"model.layers", "1.5", "whole"},
                                                        {"model.dropout", "1", "[0, 1)"},
                                                        {"model.dropout", "nan", "[0, 1)"},
@@ -132,11 +132,18 @@ BOOST_AUTO_TEST_CASE(bad_values_name_key_value_and_rule) {
                                                        {"parallel.bucket", "1", "4 bytes"},
                                                        {"run.dir", "a#b", "#"},
                                                        {"model.vocab", "1", "auto"},
-                                                       {"checkpoint.keep", "0", ">= 1"},
+                                                       {"checkpoint.keep", "0", "from 1"},
                                                        {"run.seed", "1x", "2^64"},
                                                        {"run.threads", "99999999999", "4096"},
                                                        {"optim.epsilon", "0", ">= 1.2e-38"},
-                                                       {"optim.epsilon", "1e-60", ">= 1.2e-38"}};
+                                                       {"optim.epsilon", "1e-60", ">= 1.2e-38"},
+                                                       {"model.layers", "9000000000000000000", "100000"},
+                                                       {"model.hidden", "1B", "1000000"},
+                                                       {"model.hidden", "1", "from 2"},
+                                                       {"optim.batch", "1000B", "1000000000"},
+                                                       {"parallel.bucket", "2TiB", "1TiB"},
+                                                       {"parallel.timeout", "inf", "1000d"},
+                                                       {"parallel.timeout", "nan", "1000d"}};
   for (const auto& bad : cases)
     expect_words(message_of([&] { load_config({"--" + bad[0] + "=" + bad[1]}, {}); }), {bad[0], bad[1], bad[2]});
 }
@@ -199,6 +206,22 @@ BOOST_AUTO_TEST_CASE(rules_of_a_batch_ramp) {
   config.optim.batch_start = 48;
   config.optim.batch_ramp = 1;
   expect(1, 1, {"optim.batch_start = 48", "smaller"});
+}
+
+BOOST_AUTO_TEST_CASE(sizes_whose_bytes_would_not_fit_into_64_bits) {
+  Config config;
+  config.model.layers = 100'000;
+  config.model.hidden = 999'996;
+  config.model.context = 100'000'000;
+  config.optim.batch = config.optim.micro_batch = 1'000'000'000;
+  std::string all;
+  for (const Problem& problem : validate(config, 1)) all += problem.message + "\n";
+  expect_words(all, {"parameters", "bytes of activations"});
+  config.optim.batch = 999'999'937;  // a prime: the search for a divisor must not walk through all numbers
+  config.optim.micro_batch = 2;
+  all.clear();
+  for (const Problem& problem : validate(config, 1)) all += problem.message + "\n";
+  expect_words(all, {"use 1 or 999999937"});
 }
 
 BOOST_AUTO_TEST_CASE(threads_follow_the_environment) {
