@@ -6,6 +6,7 @@
 #include <fstream>
 #include <set>
 #include <sstream>
+#include <string_view>
 
 #include "base/error.hpp"
 #include "config/nearest.hpp"
@@ -107,7 +108,9 @@ void read_file(const std::string& path, Config& config, std::vector<Problem>& pr
     problems.push_back({"config", fmt::format("--config '{}' cannot be read or is empty: check the path", path)});
     return;
   }
-  std::istringstream stream(text.str());
+  constexpr std::string_view mark = "\xEF\xBB\xBF";  // the byte order mark that editors on Windows put in front
+  const std::string ini = text.str();
+  std::istringstream stream(ini.starts_with(mark) ? ini.substr(mark.size()) : ini);
   read_ini(stream, path, config, problems);
 }
 

@@ -224,6 +224,11 @@ BOOST_AUTO_TEST_CASE(sizes_whose_bytes_would_not_fit_into_64_bits) {
   expect_words(all, {"use 1 or 999999937"});
 }
 
+BOOST_AUTO_TEST_CASE(a_byte_order_mark_in_front_of_a_file_is_skipped) {
+  const TextFile file("\xEF\xBB\xBF[model]\nlayers = 3\n");
+  BOOST_TEST(load_config({"--config", file.path}, {}).config.model.layers == 3);
+}
+
 BOOST_AUTO_TEST_CASE(threads_follow_the_environment) {
   ::unsetenv("OMP_NUM_THREADS");
   BOOST_TEST(resolve_threads("3", 1) == 3);
