@@ -2,8 +2,10 @@
 #include "comm/communicator.hpp"
 
 #include <cassert>
+#include <chrono>
 #include <cstdlib>
 #include <fmt/core.h>
+#include <thread>
 #include <utility>
 
 #include "comm/mpi_check.hpp"
@@ -68,6 +70,12 @@ Communicator Communicator::split(int color) const {
 }
 
 void Communicator::abort(int code) const {
+  // MPI_Abort waits in turn, for a daemon or for locks of a rank that was stopped: it gets a moment.
+  constexpr auto kGrace = std::chrono::seconds(5);
+  std::thread([code, kGrace] {
+    std::this_thread::sleep_for(kGrace);
+    std::_Exit(code);
+  }).detach();
   const int result = MPI_Abort(MPI_COMM_WORLD, code);
   fmt::print(stderr, "MPI_Abort returned {}\n", result);
   std::_Exit(code);
