@@ -39,6 +39,18 @@ hdf5::File open_hdf5(const std::string& path) {
   }
 }
 
+/// What HDF5 makes of changed bytes, and the sizes that they ask for, are errors of the file.
+template <class Read>
+auto or_damaged(const std::string& path, Read read) {
+  try {
+    return read();
+  } catch (const base::UsageError&) {
+    throw;
+  } catch (const std::exception& error) {
+    base::fail_usage("token file '{}' is damaged ({}): copy it again, or {}", path, error.what(), kRemedy);
+  }
+}
+
 void check_header(const hdf5::File& file, const std::string& path) {
   if (!file.has_attribute("/", "format") || file.string_attribute("/", "format") != token_file_format)
     base::fail_usage("'{}' is an HDF5 file, but no token file: {}", path, kRemedy);
@@ -51,6 +63,10 @@ void check_header(const hdf5::File& file, const std::string& path) {
 }  // namespace
 
 TokenFile TokenFile::open(const std::string& path) {
+  return or_damaged(path, [&] { return open_sound(path); });
+}
+
+TokenFile TokenFile::open_sound(const std::string& path) {
   const hdf5::File file = open_hdf5(path);
   check_header(file, path);
   TokenFile result;
@@ -68,6 +84,9 @@ TokenFile TokenFile::open(const std::string& path) {
   if (const std::uint64_t size = fs::file_size(path); size < end)
     base::fail_usage("token file '{}' is cut short: {} bytes, its header needs {}; copy it again, or {}", path, size,
                      end, kRemedy);
+  for (const hdf5::DatasetInfo& part : {file.info("/tokenizer"), documents})  // what the next lines allocate
+    for (const std::uint64_t extent : part.shape)
+      if (extent > fs::file_size(path)) base::fail("{} is larger than the file", part.path);
   result.tokenizer_text_ = file.read_text("/tokenizer");
   if (documents.shape.size() != 1 || documents.type != hdf5::Type::u64)
     base::fail_usage("token file '{}' is foreign: /documents must be one row of u64; {}", path, kRemedy);
@@ -134,7 +153,9 @@ std::unique_ptr<text::Tokenizer> TokenFile::tokenizer() const {
 bool is_token_file(const std::string& path) {
   if (!fs::is_regular_file(path) || !has_hdf5_signature(path)) return false;
   const hdf5::File file = open_hdf5(path);
-  return file.has_attribute("/", "format") && file.string_attribute("/", "format") == token_file_format;
+  return or_damaged(path, [&] {
+    return file.has_attribute("/", "format") && file.string_attribute("/", "format") == token_file_format;
+  });
 }
 
 std::unique_ptr<text::Tokenizer> open_tokenizer(const std::string& path_or_kind) {

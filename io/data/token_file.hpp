@@ -20,7 +20,7 @@ inline constexpr std::int64_t token_file_version = 1;
 /// a file cut short is an error message and never a SIGBUS.
 class TokenFile {
  public:
-  /// Throws base::UsageError naming path, rule and remedy if the file is absent, foreign, newer or cut short.
+  /// Throws base::UsageError naming path, rule and remedy if the file is absent, foreign, newer, cut short or damaged.
   static TokenFile open(const std::string& path);
   TokenFile(TokenFile&&) noexcept;
   TokenFile& operator=(TokenFile&&) noexcept;
@@ -39,6 +39,7 @@ class TokenFile {
 
  private:
   TokenFile() = default;
+  static TokenFile open_sound(const std::string& path);
   std::string path_, fingerprint_, tokenizer_text_;
   std::int64_t num_tokens_ = 0, vocab_size_ = 0;
   std::uint64_t text_bytes_ = 0;

@@ -209,6 +209,26 @@ BOOST_AUTO_TEST_CASE(a_cut_lies_in_front_of_the_last_white_space_before_a_charac
     BOOST_TEST(text::last_cut(none) == 0U, none);
 }
 
+BOOST_AUTO_TEST_CASE(a_changed_byte_is_no_trouble_or_one_clear_message) {
+  const Folder folder;
+  std::ifstream file(folder.prepare({folder.write("text.txt", "some words of text\n")}, "bytes"), std::ios::binary);
+  const std::string good(std::istreambuf_iterator<char>(file), {});
+  std::size_t refused = 0;
+  for (std::size_t at = 0; at < good.size(); at += 3) {
+    std::string changed = good;
+    changed[at] = static_cast<char>(changed[at] ^ 0x41);
+    const std::string path = folder.write("changed.h5", changed);
+    try {
+      data::TokenFile::open(path);
+      data::is_token_file(path);
+    } catch (const base::UsageError& error) {
+      ++refused;
+      BOOST_TEST(std::string(error.what()).find(path) != std::string::npos, error.what());
+    }
+  }
+  BOOST_TEST(refused > 50U);
+}
+
 /// `size` parts in a pseudo-random order.
 std::string mixed_text(std::uint64_t seed, std::size_t size) {
   static const std::string parts[] = {"a",    "the",  "B",  "7",    "'s",     "'",      ".",      "\u00e9", "\u6587",
