@@ -39,7 +39,7 @@ class BatchSource {
   std::vector<data::Sampler> samplers_;  // one a source
   std::vector<std::uint64_t> samples_;
   std::vector<std::int32_t> tokens_, targets_, window_;
-  text::TokenId document_end_ = -1;   // -1: no mask
+  text::TokenId document_end_ = -1;  // -1: no mask
   double load_seconds_ = 0;
   std::vector<std::int32_t> starts_;  // of documents, if they are masked
 };
