@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tensor/arena.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <sys/mman.h>
 
 #include "base/error.hpp"
 #include "base/units.hpp"
@@ -13,8 +15,24 @@ void Arena::Free::operator()(std::byte* p) const {
   std::free(p);
 }
 
+namespace {
+
+/// Buffers above one huge page start at one and ask for them: fewer misses of the address cache in kernels, and
+/// messages between ranks of a node are copied by the page.
+constexpr std::size_t kHugePage = std::size_t{2} << 20;
+
+std::byte* allocate(std::size_t size) {
+  const std::size_t alignment = size >= kHugePage ? kHugePage : Arena::alignment_bytes;
+  const std::size_t rounded = (std::max(size, alignment) + alignment - 1) / alignment * alignment;
+  auto* memory = static_cast<std::byte*>(std::aligned_alloc(alignment, rounded));
+  if (memory && size >= kHugePage) ::madvise(memory, size / kHugePage * kHugePage, MADV_HUGEPAGE);  // a wish only
+  return memory;
+}
+
+}  // namespace
+
 Arena::Arena(std::size_t size_bytes) : size_((size_bytes + alignment_bytes - 1) / alignment_bytes * alignment_bytes) {
-  memory_.reset(static_cast<std::byte*>(std::aligned_alloc(alignment_bytes, size_ ? size_ : alignment_bytes)));
+  memory_.reset(allocate(size_));
   if (!memory_)
     base::fail("cannot allocate {}: use a smaller model or optim.micro_batch; `tessera check` predicts the memory",
                base::format_bytes(size_));
