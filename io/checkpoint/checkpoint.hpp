@@ -55,9 +55,9 @@ std::string file_name(const std::string& dir, std::int64_t step);
 
 /// Writes a checkpoint into `dir` (created if absent). Call on all ranks with the same RunState; each tensor must be
 /// covered exactly once by the tiles of all ranks, which for now are whole tensors, as a checksum covers one: with data
-/// parallelism only rank 0 passes tiles. Errors on any rank throw on all, naming
-/// step, file and remedy, and leave no temporary file. Afterwards complete files older than the
-/// newest `keep` are removed, never the new one. Returns the path.
+/// parallelism only rank 0 passes tiles. Errors on any rank throw on all, naming step, file and remedy, and leave no
+/// temporary file. Afterwards complete files older than the newest `keep` are removed, never the new one. Returns the
+/// path.
 std::string save(const comm::Communicator& ranks, const std::string& dir, const RunState& state,
                  const std::vector<TensorTile>& tiles, std::int64_t keep);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
+#include <new>
 
 #include "base/error.hpp"
 #include "base/posix_file.hpp"
@@ -14,12 +15,17 @@ namespace tessera::checkpoint {
 
 namespace {
 
-/// Whatever goes wrong behind a sound first block, HDF5's own troubles with a changed byte among them, is damage.
+/// What goes wrong behind a sound first block, HDF5's own troubles with a changed byte among them, is damage; but not
+/// what the system refuses, as the file may be sound and the next attempt work.
 template <class Read>
 void or_damaged(const std::string& path, Read read) {
   try {
     read();
   } catch (const base::UsageError&) {
+    throw;
+  } catch (const base::SystemError&) {
+    throw;
+  } catch (const std::bad_alloc&) {
     throw;
   } catch (const std::exception& error) {
     fail_damaged("checkpoint '{}' is damaged ({}); use an older one", path, error.what());

@@ -119,6 +119,16 @@ void check_ramp(const OptimConfig& optim, std::vector<Problem>& problems) {
                                     optim.batch_ramp)});
 }
 
+/// Steps, batches and contexts may each be large, but their product counts tokens in 64 bits.
+void check_tokens(const Config& config, std::vector<Problem>& problems) {
+  const double tokens = static_cast<double>(config.run.steps) * static_cast<double>(config.optim.batch) *
+                        static_cast<double>(config.model.context);
+  if (tokens > 4e18)
+    problems.push_back({"run.steps", fmt::format("run.steps = {} of optim.batch = {} x model.context = {} are {:.1e} "
+                                                 "tokens, more than 4e18: use fewer steps",
+                                                 config.run.steps, config.optim.batch, config.model.context, tokens)});
+}
+
 void check_batch(const Config& config, int ranks, std::vector<Problem>& problems) {
   const std::int64_t batch = config.optim.batch, micro = config.optim.micro_batch;
   if (config.parallel.data != "auto" && config.parallel.data != std::to_string(ranks))
@@ -151,6 +161,7 @@ std::vector<Problem> validate(const Config& config, int ranks) {
   check_attention(config.model, problems);
   check_data(config.data, problems);
   check_optim(config.optim, problems);
+  check_tokens(config, problems);
   check_schedule(config.optim, config.run.steps, problems);
   check_ramp(config.optim, problems);
   check_batch(config, ranks, problems);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "data/prepare.hpp"
 
+#include <filesystem>
 #include <iostream>
 #include <iterator>
 #include <set>
@@ -93,12 +94,16 @@ void check(const PrepareOptions& options, const InputFiles& files) {
   if (options.valid_fraction == 0 && !options.valid_output.empty())
     base::fail_usage("--valid-output '{}' needs --valid-fraction, e.g. 0.1", options.valid_output);
   check_output("--output", options.output, options.inputs, files);
-  if (is_same_file(options.output, options.tokenizer))
-    base::fail_usage("--output '{}' would write over the tokenizer: name another file", options.output);
+  if (is_same_file(options.output, options.tokenizer) ||
+      is_same_file(std::filesystem::path(options.output).parent_path().string(), options.tokenizer))
+    base::fail_usage("--output '{}' would write over the tokenizer, or into its folder: name another file",
+                     options.output);
   if (options.valid_output.empty()) return;
   check_output("--valid-output", options.valid_output, options.inputs, files);
-  if (is_same_file(options.valid_output, options.tokenizer))
-    base::fail_usage("--valid-output '{}' would write over the tokenizer: name another file", options.valid_output);
+  if (is_same_file(options.valid_output, options.tokenizer) ||
+      is_same_file(std::filesystem::path(options.valid_output).parent_path().string(), options.tokenizer))
+    base::fail_usage("--valid-output '{}' would write over the tokenizer, or into its folder: name another file",
+                     options.valid_output);
   if (is_same_file(options.valid_output, options.output))
     base::fail_usage("--output '{}' and --valid-output '{}' are the same file: name two", options.output,
                      options.valid_output);

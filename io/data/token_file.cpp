@@ -46,6 +46,8 @@ auto or_damaged(const std::string& path, Read read) {
     return read();
   } catch (const base::UsageError&) {
     throw;
+  } catch (const base::SystemError&) {
+    throw;
   } catch (const std::exception& error) {
     base::fail_usage("token file '{}' is damaged ({}): copy it again, or {}", path, error.what(), kRemedy);
   }

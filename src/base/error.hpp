@@ -43,6 +43,12 @@ class UsageError : public Error {
   explicit UsageError(const std::string& message) : Error(message, ExitCode::usage) {}
 };
 
+/// The system refused an operation on a file that may be sound: no permission, too many open files, a failing disk.
+class SystemError : public Error {
+ public:
+  using Error::Error;
+};
+
 /// Throws Error with a fmt-formatted message.
 template <class... Args>
 [[noreturn]] void fail(fmt::format_string<Args...> format, Args&&... args) {
@@ -53,6 +59,12 @@ template <class... Args>
 template <class... Args>
 [[noreturn]] void fail_usage(fmt::format_string<Args...> format, Args&&... args) {
   throw UsageError(fmt::format(format, std::forward<Args>(args)...));
+}
+
+/// Throws SystemError with a fmt-formatted message.
+template <class... Args>
+[[noreturn]] void fail_system(fmt::format_string<Args...> format, Args&&... args) {
+  throw SystemError(fmt::format(format, std::forward<Args>(args)...));
 }
 
 }  // namespace tessera::base

@@ -20,7 +20,7 @@ constexpr std::size_t kMostBytes = std::size_t{1} << 30;  // Linux moves at most
 
 int open_or_fail(const std::string& path, int flags) {
   const int fd = ::open(path.c_str(), flags | O_CLOEXEC, 0666);
-  if (fd < 0) fail("cannot open '{}': {}", path, std::strerror(errno));
+  if (fd < 0) fail_system("cannot open '{}': {}", path, std::strerror(errno));
   return fd;
 }
 
@@ -48,7 +48,7 @@ void PosixFile::write_at(std::uint64_t offset, const void* data, std::size_t siz
   while (size_bytes > 0) {
     const ssize_t n = ::pwrite(fd_, bytes, std::min(size_bytes, kMostBytes), static_cast<off_t>(offset));
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) fail("cannot write '{}': {}", path_, std::strerror(errno));
+    if (n < 0) fail_system("cannot write '{}': {}", path_, std::strerror(errno));
     bytes += n;
     offset += static_cast<std::uint64_t>(n);
     size_bytes -= static_cast<std::size_t>(n);
@@ -60,7 +60,7 @@ void PosixFile::read_at(std::uint64_t offset, void* data, std::size_t size_bytes
   while (size_bytes > 0) {
     const ssize_t n = ::pread(fd_, bytes, std::min(size_bytes, kMostBytes), static_cast<off_t>(offset));
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) fail("cannot read '{}': {}", path_, std::strerror(errno));
+    if (n < 0) fail_system("cannot read '{}': {}", path_, std::strerror(errno));
     if (n == 0) fail("'{}' ends before byte {}: it was cut short", path_, offset + size_bytes);
     bytes += n;
     offset += static_cast<std::uint64_t>(n);
@@ -70,12 +70,12 @@ void PosixFile::read_at(std::uint64_t offset, void* data, std::size_t size_bytes
 
 std::uint64_t PosixFile::size_bytes() const {
   struct stat status {};
-  if (::fstat(fd_, &status) != 0) fail("cannot examine '{}': {}", path_, std::strerror(errno));
+  if (::fstat(fd_, &status) != 0) fail_system("cannot examine '{}': {}", path_, std::strerror(errno));
   return static_cast<std::uint64_t>(status.st_size);
 }
 
 void PosixFile::sync() {
-  if (::fsync(fd_) != 0) fail("cannot flush '{}' to disk: {}", path_, std::strerror(errno));
+  if (::fsync(fd_) != 0) fail_system("cannot flush '{}' to disk: {}", path_, std::strerror(errno));
 }
 
 void sync_folder(const std::string& path) {
@@ -83,13 +83,13 @@ void sync_folder(const std::string& path) {
   const int result = ::fsync(fd);
   const int error = errno;
   ::close(fd);
-  if (result != 0) fail("cannot flush folder '{}' to disk: {}", path, std::strerror(error));
+  if (result != 0) fail_system("cannot flush folder '{}' to disk: {}", path, std::strerror(error));
 }
 
 void publish_file(const std::string& temporary, const std::string& path) {
   PosixFile::open_write(temporary).sync();
   if (std::rename(temporary.c_str(), path.c_str()) != 0)
-    fail("cannot rename '{}' to '{}': {}", temporary, path, std::strerror(errno));
+    fail_system("cannot rename '{}' to '{}': {}", temporary, path, std::strerror(errno));
   const std::string folder = std::filesystem::path(path).parent_path().string();
   sync_folder(folder.empty() ? "." : folder);
 }

@@ -23,24 +23,22 @@ Decoder::Decoder(tensor::Device& device, const config::ModelConfig& config, cons
   head_ = {config.tied_head ? tokens.weight : parameters.get("head.weight").weight, {}, {}, {}};
   for (std::int64_t layer = 0; layer < config.layers; ++layer) blocks_.emplace_back(config, parameters, layer);
 
-  const base::DType dtype = parameters.dtype();
+  if (parameters.dtype() != base::DType::f32) throw std::logic_error("Decoder computes in f32, from the masters");
   const std::int64_t H = config.hidden, C = config.context, rows = std::min(kMaxChunk, C);
   const auto carve = [&](tensor::Arena& arena) {
     const auto take = [&](tensor::Shape shape) { return arena.take(base::DType::f32, shape); };
-    const auto take_element = [&](tensor::Shape shape) { return arena.take(dtype, shape); };
     caches_.clear();
     for (std::int64_t layer = 0; layer < config.layers; ++layer)
-      caches_.push_back({take_element({1, C, H}), take_element({1, C, H}), 0});
-    activations_ = BlockActivations::carve(arena, config, rows, dtype);
+      caches_.push_back({take({1, C, H}), take({1, C, H}), 0});
+    activations_ = BlockActivations::carve(arena, config, rows, base::DType::f32);
     tokens_ = arena.take(base::DType::i32, {1, rows});
     starts_ = arena.take(base::DType::i32, {1, rows});
     x_ = take({rows, H});
-    branch_ = take_element({rows, H});
-    norm_ = take_element({1, H});
+    branch_ = take({rows, H});
+    norm_ = take({1, H});
     mean_ = take({1});
     rstd_ = take({1});
-    logits_ = take_element({1, config.vocab});
-    wide_logits_ = take({1, config.vocab});
+    logits_ = take({1, config.vocab});
   };
   tensor::Arena measure;
   carve(measure);
@@ -87,9 +85,7 @@ std::span<const float> Decoder::feed_chunk(std::span<const std::int32_t> tokens)
   tensor::layernorm_forward(*device_, x.rows(T - 1, 1), final_norm_.gain, final_norm_.bias, Norm::epsilon, norm_, mean_,
                             rstd_);
   head_.forward(*device_, norm_, logits_);
-  if (logits_.dtype() == base::DType::f32) return logits_.span<float>();
-  tensor::widen(*device_, logits_, wide_logits_);
-  return wide_logits_.span<float>();
+  return logits_.span<float>();
 }
 
 }  // namespace tessera::model

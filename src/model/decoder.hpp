@@ -7,7 +7,8 @@
 
 namespace tessera::model {
 
-/// Next-token logits of one sequence with a key-value cache: each token is computed once.
+/// Next-token logits of one sequence with a key-value cache: each token is computed once, in f32 also for models that
+/// were trained in bf16.
 class Decoder {
  public:
   /// `parameters` must outlive the decoder. Allocates the cache for config.context positions. `document_end` >= 0: the
@@ -39,10 +40,9 @@ class Decoder {
   std::vector<KeyValueCache> caches_;  // [1, C, H] keys and values of each layer
   BlockActivations activations_;       // for one chunk of tokens, shared by all layers
   tensor::View tokens_, starts_;       // [1, rows] i32: ids, and where their documents begin
-  tensor::View x_, branch_;            // [rows, H] f32, T
-  tensor::View norm_, mean_, rstd_;    // [1, H] T, [1], [1] f32: of the last row
-  tensor::View logits_;                // [1, V] T
-  tensor::View wide_logits_;           // [1, V] f32: the same, used if T is bf16
+  tensor::View x_, branch_;            // [rows, H]
+  tensor::View norm_, mean_, rstd_;    // [1, H], [1], [1] of the last row
+  tensor::View logits_;                // [1, V]
 };
 
 }  // namespace tessera::model

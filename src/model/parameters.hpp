@@ -18,7 +18,7 @@ struct Parameter {
   std::int64_t offset = 0;  ///< first element in the flat buffers
   tensor::View master;      ///< f32: what the optimizer updates and checkpoints hold
   tensor::View weight;      ///< what the model reads: the master, or in a bf16 run a matrix rounded from it
-  tensor::View gradient;    ///< f32, accumulated with +=
+  tensor::View gradient;    ///< f32; a backward replaces it or adds to it
   bool rounded() const { return weight.dtype() != base::DType::f32; }
 };
 

@@ -13,7 +13,7 @@ namespace tessera::plan {
 namespace {
 
 /// Generated code, stacks, token pages and small buffers: measured on runs with 3 to 500 MiB of weights.
-constexpr std::uint64_t kSmallThings = std::uint64_t{8} << 20;
+constexpr std::uint64_t kSmallBytes = std::uint64_t{8} << 20;
 
 /// Work space of one thread: products and attention do not run at the same time, but oneDNN keeps what it had.
 std::uint64_t thread_work_bytes(const config::Config& config, base::DType dtype) {
@@ -38,7 +38,7 @@ MemoryPlan predict_memory(const config::Config& config, const MemoryQuestion& qu
       config.model, dtype,
       {config.optim.micro_batch, config.model.context, true, model::recompute_of(config.run.recompute)});
   if (question.ranks > 1) plan.communication = plan.gradients;  // receive buffers of GradientSync
-  plan.work = kSmallThings + static_cast<std::uint64_t>(question.threads) * thread_work_bytes(config, dtype);
+  plan.work = kSmallBytes + static_cast<std::uint64_t>(question.threads) * thread_work_bytes(config, dtype);
   plan.program = question.program_bytes;
   return plan;
 }
@@ -47,8 +47,7 @@ std::string describe(const MemoryPlan& plan) {
   using base::format_bytes;
   return fmt::format(
       "memory a rank: {} (weights {}, gradients {}, moments {}, activations {}, communication {}, work space {}, "
-      "program "
-      "{})",
+      "program {})",
       format_bytes(plan.total()), format_bytes(plan.weights), format_bytes(plan.gradients), format_bytes(plan.moments),
       format_bytes(plan.activations), format_bytes(plan.communication), format_bytes(plan.work),
       format_bytes(plan.program));

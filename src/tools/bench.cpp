@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <charconv>
 #include <fmt/core.h>
 #include <memory>
 #include <optional>
@@ -57,13 +58,24 @@ void BenchSetup::use_synthetic_tokens(int ranks) {
     config.optim.micro_batch = train::automatic_micro_batch(config.optim.batch / ranks, config.model.context);
 }
 
+std::int64_t steps_of(const ConfigCall& call, const char* flag, std::int64_t fallback, std::int64_t least) {
+  constexpr std::int64_t kMost = 1000000;
+  const auto found = call.flags.find(flag);
+  if (found == call.flags.end()) return fallback;
+  const std::string& text = found->second.back();
+  std::int64_t steps = -1;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), steps);
+  if (error != std::errc() || stop != text.data() + text.size() || steps < least || steps > kMost)
+    base::fail_usage("--{} = '{}' is not a number of steps from {} to {}", flag, text, least, kMost);
+  return steps;
+}
+
 /// Collective.
 void set_up(const comm::Communicator& world, const ConfigCall& call, BenchSetup& setup) {
   comm::together(world, "bench set-up", [&] {
     setup.config = call.config;
-    if (call.flags.contains("measure")) setup.num_measured = base::parse_count(call.flags.at("measure").back());
-    if (call.flags.contains("warmup")) setup.num_warmup = base::parse_count(call.flags.at("warmup").back());
-    if (setup.num_measured < 1) base::fail_usage("--measure must be at least 1");
+    setup.num_measured = steps_of(call, "measure", setup.num_measured, 1);
+    setup.num_warmup = steps_of(call, "warmup", setup.num_warmup, 0);
     if (call.threads > config::affinity_cores())
       base::fail_usage("run.threads = {} on {} usable core(s): figures would mean nothing; use mpirun --bind-to none",
                        call.threads, config::affinity_cores());
@@ -89,7 +101,7 @@ std::array<double, kNumStepParts> parts_so_far(train::Replica& replica) {
           0.0};
 }
 
-/// Collective; every rank gets the figures of the slowest.
+/// Collective. Seconds of a step and of communication are those of the slowest rank, parts those of this one.
 void measure(const BenchSetup& setup, train::Replica& replica, BenchFigures& figures) {
   const comm::Communicator& world = replica.ranks();
   std::vector<double> seconds;
@@ -116,7 +128,7 @@ void measure(const BenchSetup& setup, train::Replica& replica, BenchFigures& fig
     named += figures.part_seconds[part];
   }
   figures.part_seconds.back() = total / steps - named;
-  const double not_hidden = world.max((after[5] - before[5]) / steps, "waiting time");
+  const double not_hidden = world.max(figures.part_seconds[kCommunicationPart], "waiting time");
   figures.communication_seconds =
       world.max((replica.sync().busy_seconds() - communicating) / steps, "communication time");
   figures.communication_hidden_seconds = std::max(0.0, figures.communication_seconds - not_hidden);
@@ -132,6 +144,8 @@ base::ExitCode run_bench(Invocation& invocation) {
   settle_precision(invocation, call.config);
   BenchSetup setup;
   set_up(world, call, setup);
+  if (call.config.optim.batch_ramp > 0 && invocation.is_root())
+    fmt::print(stderr, "note: measured at optim.batch = {}, without the ramp to it\n", call.config.optim.batch);
   const std::unique_ptr<tensor::Device> device = make_device(world, call.threads);
 
   BenchFigures figures;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <fmt/core.h>
+#include <numeric>
 
 #include "base/units.hpp"
 #include "json/json.hpp"
@@ -47,9 +48,10 @@ std::string bench_text(const config::Config& config, const BenchFigures& f) {
       "{} rank(s) of {} thread(s), {}, batch {} x {} tokens, micro-batch {}, median of {} steps\n", f.ranks, f.threads,
       config.run.precision, config.optim.batch, config.model.context, config.optim.micro_batch, f.num_measured);
   text += fmt::format("step          {:.3f} ms\n", f.seconds_per_step * 1e3);
+  const double total = std::accumulate(f.part_seconds.begin(), f.part_seconds.end(), 0.0);
   for (std::size_t part = 0; part < kNumStepParts; ++part)
     text += fmt::format("  {:<13} {:9.3f} ms {:5.1f}%\n", kStepParts[part], f.part_seconds[part] * 1e3,
-                        100 * f.part_seconds[part] / f.seconds_per_step);
+                        100 * f.part_seconds[part] / total);
   text += fmt::format("tokens/s      {:.0f}\n", rates.tokens_per_second);
   text +=
       fmt::format("rate          {:.1f} GFLOP/s of a matrix rate of {:.1f}: share {:.3f} (PaLM convention {:.3f})\n",

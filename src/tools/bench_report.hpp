@@ -13,6 +13,7 @@ namespace tessera::tools {
 inline constexpr const char* kStepParts[] = {"matrix", "attention",     "elementwise", "optimizer",
                                              "data",   "communication", "other"};
 inline constexpr std::size_t kNumStepParts = std::size(kStepParts);
+inline constexpr std::size_t kCommunicationPart = 5;  ///< its place among them
 
 /// What `tessera bench` measured: seconds of one step (medians over steps, the slowest rank), this machine's own rates
 /// in the same run over all ranks, memory of the largest rank.

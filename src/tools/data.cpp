@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
-#include <chrono>
 #include <fmt/core.h>
 #include <limits>
 
+#include "base/stopwatch.hpp"
 #include "base/units.hpp"
 #include "data/paths.hpp"
 #include "data/prepare.hpp"
@@ -31,8 +31,8 @@ struct Speed {
   std::string text() const { return fmt::format("{:.2f} s, {:.1f} MB/s", seconds, megabytes_per_second); }
 };
 
-Speed speed_since(std::chrono::steady_clock::time_point start, std::uint64_t text_bytes) {
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+Speed speed_since(base::Clock::time_point start, std::uint64_t text_bytes) {
+  const double seconds = base::seconds_since(start);
   return {seconds, static_cast<double>(text_bytes) / 1e6 / std::max(seconds, 1e-9)};
 }
 
@@ -65,7 +65,7 @@ base::ExitCode prepare(Invocation& invocation) {
   options.valid_fraction = call.number("valid-fraction", 0.0, 0.0, 0.999);
   options.valid_output = call.text("valid-output", "");
   options.threads = call.threads(invocation);
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = base::Clock::now();
   const data::PrepareReport report = data::prepare(options);
   const Speed speed = speed_since(start, report.text_bytes);
   if (call.has("json")) {
@@ -127,7 +127,7 @@ base::ExitCode train_tokenizer(Invocation& invocation) {
   data::check_output("--output", output, inputs, files);
   call.required("vocab");
   const int threads = call.threads(invocation);
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = base::Clock::now();
   text::BpeTrainer trainer(call.count("vocab", 0), threads);
   std::uint64_t text_bytes = 0;
   for (const std::string& path : files.paths) {

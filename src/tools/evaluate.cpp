@@ -52,6 +52,7 @@ base::ExitCode run_evaluate(Invocation& invocation) {
   std::vector<EvaluationText> texts;
   std::vector<std::uint64_t> text_bytes;
   int threads = 1;
+  text::TokenId document_end = -1;
   comm::together(world, "model and data", [&] {
     const std::string task = call.text("task", "perplexity");
     if (task != "perplexity") base::fail_usage("--task '{}' is not known; the one task is perplexity", task);
@@ -64,12 +65,13 @@ base::ExitCode run_evaluate(Invocation& invocation) {
       if (text.range().num_tokens() < 2) base::fail_usage("{} has fewer than 2 tokens to evaluate on", text.name());
       text_bytes.push_back(train::target_text_bytes(text.range()));
     }
+    document_end = train::document_end(model.config.data, *model.tokenizer);
     threads = call.threads(invocation);
   });
   const std::unique_ptr<tensor::Device> device = make_device(world, threads);
   const std::int64_t context = model.config.model.context;
   const std::int64_t batch = train::automatic_micro_batch(16, context);
-  const train::EvaluationSettings settings{context, batch, train::document_end(model.config.data, *model.tokenizer)};
+  const train::EvaluationSettings settings{context, batch, document_end};
   model::GptStage stage(*device, model.config.model, *model.parameters, {batch, context, false});
   train::TokenMixture mixture;
   std::vector<train::Evaluation> parts;

@@ -12,7 +12,8 @@
 
 namespace tessera::train {
 
-/// A model read from a checkpoint, for generation and evaluation: weights only.
+/// A model read from a checkpoint, for generation and evaluation: weights only, in f32 whatever precision it was
+/// trained in, so that its losses are those of the master weights.
 struct LoadedModel {
   std::string path;                 ///< of the checkpoint file
   std::vector<std::string> damage;  ///< of newer files that were passed over, a message each

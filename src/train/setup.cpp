@@ -45,7 +45,6 @@ RunData::RunData(const config::DataConfig& config) {
   }
   for (std::size_t i = 0; i < valid_files.size(); ++i)
     valid.sources.push_back({{&valid_files[i], 0, valid_files[i].num_tokens()}, valid_list[i].weight});
-  train = mixture.sources.front().range;
   if (!config.tokenizer.empty() && data::open_tokenizer(config.tokenizer)->fingerprint() != first_file().fingerprint())
     base::fail_usage("data.tokenizer = '{}' is not the tokenizer of data.train = '{}'", config.tokenizer, config.train);
 }
@@ -66,6 +65,7 @@ config::Config resolve(const config::Config& config, const RunData& data, int ra
   if (resolved.model.vocab < vocab)
     problems +=
         fmt::format("\n  model.vocab = {} is smaller than the tokenizer's {}: use auto", config.model.vocab, vocab);
+  document_end(config.data, *data.first_file().tokenizer());  // throws where a mask is asked for in vain
   const std::int64_t context = resolved.model.context;
   for (const auto& [range, weight] : data.mixture.sources)
     if (range.num_tokens() < context + 1)

@@ -10,7 +10,6 @@ namespace tessera::train {
 struct RunData {
   std::vector<data::TokenFile> train_files, valid_files;
   TokenMixture mixture, valid;  ///< what is trained on and what is held out, if anything
-  TokenRange train;             ///< of the first file alone, for those that need any tokens
 
   RunData(RunData&&) = delete;  // the ranges point into it
   /// Throws base::UsageError naming the files.

@@ -3,6 +3,7 @@
 
 #include <boost/test/unit_test.hpp>
 #include <string>
+#include <vector>
 
 #include "support/process.hpp"
 
@@ -33,6 +34,15 @@ struct RunFixture {
                      options);
   }
 };
+
+/// All values of "key":value in the text of a metrics.jsonl, in order.
+inline std::vector<double> metric_values(const std::string& metrics, const std::string& key) {
+  const std::string name = "\"" + key + "\":";
+  std::vector<double> values;
+  for (std::size_t at = metrics.find(name); at != std::string::npos; at = metrics.find(name, at + 1))
+    values.push_back(std::stod(metrics.substr(at + name.size())));
+  return values;
+}
 
 /// Fails with all that the command printed unless it ended with `exit_code` and its errors contain `text`.
 inline void expect_error(const ProcessResult& result, int exit_code, const std::string& text) {

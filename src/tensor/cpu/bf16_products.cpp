@@ -97,7 +97,7 @@ void Bf16Products::prepare(const Product& p, const ProductTile& tile) {
 }
 
 int Bf16Products::multiply_tile(const Product& p, const ProductTile& tile, std::int64_t first_row,
-                                std::int64_t first_column, int thread) {
+                                std::int64_t first_column, int thread) try {
   const std::int64_t rows = std::min(tile.rows, p.m - first_row), columns = std::min(tile.columns, p.n - first_column);
   const Prepared& prepared = state_->prepared.at(key_of(p, rows, columns));
   Worker& worker = state_->workers[static_cast<std::size_t>(thread)];
@@ -124,6 +124,8 @@ int Bf16Products::multiply_tile(const Product& p, const ProductTile& tile, std::
   }
   return static_cast<int>(
       dnnl_primitive_execute(prepared.code.get(), worker.stream.get(), p.bias ? 5 : 4, arguments.data()));
+} catch (const std::exception&) {  // nothing may be thrown out of the parallel region of the caller
+  return static_cast<int>(dnnl_runtime_error);
 }
 
 }  // namespace tessera::tensor::cpu
