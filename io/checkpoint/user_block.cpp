@@ -41,8 +41,8 @@ UserBlock read_user_block(const std::string& path) {
     base::fail_usage("checkpoint '{}' has format {}, this tessera reads up to {}: use a newer tessera", path, words[1],
                      format_version);
   if (words[2] != size)
-    fail_damaged("checkpoint '{}' is cut short: it holds {} bytes, its header promises {}; use an older one", path,
-                 size, words[2]);
+    fail_damaged("checkpoint '{}' is {}: it holds {} bytes, its header promises {}; use an older one", path,
+                 size < words[2] ? "cut short" : "too long", size, words[2]);
   const auto named = step_of(std::filesystem::path(path).filename().string());
   if (named && static_cast<std::uint64_t>(*named) != words[3])
     fail_damaged("checkpoint '{}' is of step {}, not of the step in its name; use another one", path, words[3]);

@@ -86,6 +86,11 @@ std::uint64_t encode_document(const Input& input, text::ParallelEncoder& encoder
   return bytes;
 }
 
+std::string folder_of(const std::string& path) {
+  const std::string folder = std::filesystem::path(path).parent_path().string();
+  return folder.empty() ? "." : folder;
+}
+
 void check(const PrepareOptions& options, const InputFiles& files) {
   if (options.output.empty()) base::fail_usage("--output is missing: name the token file to write");
   if (options.valid_fraction > 0 && options.valid_output.empty())
@@ -94,14 +99,13 @@ void check(const PrepareOptions& options, const InputFiles& files) {
   if (options.valid_fraction == 0 && !options.valid_output.empty())
     base::fail_usage("--valid-output '{}' needs --valid-fraction, e.g. 0.1", options.valid_output);
   check_output("--output", options.output, options.inputs, files);
-  if (is_same_file(options.output, options.tokenizer) ||
-      is_same_file(std::filesystem::path(options.output).parent_path().string(), options.tokenizer))
+  if (is_same_file(options.output, options.tokenizer) || is_same_file(folder_of(options.output), options.tokenizer))
     base::fail_usage("--output '{}' would write over the tokenizer, or into its folder: name another file",
                      options.output);
   if (options.valid_output.empty()) return;
   check_output("--valid-output", options.valid_output, options.inputs, files);
   if (is_same_file(options.valid_output, options.tokenizer) ||
-      is_same_file(std::filesystem::path(options.valid_output).parent_path().string(), options.tokenizer))
+      is_same_file(folder_of(options.valid_output), options.tokenizer))
     base::fail_usage("--valid-output '{}' would write over the tokenizer, or into its folder: name another file",
                      options.valid_output);
   if (is_same_file(options.valid_output, options.output))

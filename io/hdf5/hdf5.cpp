@@ -92,12 +92,6 @@ Handle open_object(hid_t file, const std::string& file_path, const std::string& 
   return {checked(H5Oopen(file, path.c_str(), H5P_DEFAULT), "open", file_path, path), H5Oclose};
 }
 
-Handle create_with_parents() {
-  Handle links(H5Pcreate(H5P_LINK_CREATE), H5Pclose);
-  H5Pset_create_intermediate_group(links, 1);
-  return links;
-}
-
 }  // namespace
 
 std::size_t size_bytes(Type type) {
@@ -125,6 +119,7 @@ File File::create(const std::string& path, std::uint64_t user_block_bytes) {
   silence();
   const Handle access = file_access();
   const Handle creation(H5Pcreate(H5P_FILE_CREATE), H5Pclose);
+  H5Pset_obj_track_times(creation, false);  // of the root group
   if (user_block_bytes > 0) H5Pset_userblock(creation, user_block_bytes);
   return {checked(H5Fcreate(path.c_str(), H5F_ACC_EXCL, creation, access), "create", path, "/"), path};
 }
@@ -156,24 +151,34 @@ void File::flush() {
 }
 
 void File::create_group(const std::string& path) {
-  if (exists(path)) return;
-  const Handle links = create_with_parents();
-  const Handle group(
-      checked(H5Gcreate2(id_, path.c_str(), links, H5P_DEFAULT, H5P_DEFAULT), "create group", path_, path), H5Gclose);
+  const Handle creation(H5Pcreate(H5P_GROUP_CREATE), H5Pclose);
+  H5Pset_obj_track_times(creation, false);
+  for (std::size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {  // parents first
+    const std::string prefix = path.substr(0, end);
+    if (prefix.size() > 1 && !exists(prefix)) {
+      const Handle group(
+          checked(H5Gcreate2(id_, prefix.c_str(), H5P_DEFAULT, creation, H5P_DEFAULT), "create group", path_, prefix),
+          H5Gclose);
+    }
+    if (end == std::string::npos) return;
+  }
 }
 
 DatasetInfo File::create_dataset(const std::string& path, Type type, const std::vector<std::uint64_t>& shape) {
   const std::vector<hsize_t> extents(shape.begin(), shape.end());
   const Handle space(H5Screate_simple(static_cast<int>(extents.size()), extents.data(), nullptr), H5Sclose);
-  const Handle links = create_with_parents();
+  if (const std::size_t slash = path.rfind('/'); slash != std::string::npos && slash > 0)
+    create_group(path.substr(0, slash));
   const Handle creation(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
+  H5Pset_obj_track_times(creation, false);  // equal contents make equal files
   H5Pset_layout(creation, H5D_CONTIGUOUS);
   H5Pset_alloc_time(creation, H5D_ALLOC_TIME_EARLY);
   H5Pset_fill_time(creation, H5D_FILL_TIME_NEVER);
   {
-    const Handle dataset(checked(H5Dcreate2(id_, path.c_str(), file_type(type), space, links, creation, H5P_DEFAULT),
-                                 "create dataset", path_, path),
-                         H5Dclose);
+    const Handle dataset(
+        checked(H5Dcreate2(id_, path.c_str(), file_type(type), space, H5P_DEFAULT, creation, H5P_DEFAULT),
+                "create dataset", path_, path),
+        H5Dclose);
   }
   return info(path);
 }

@@ -45,6 +45,8 @@ void listen_for_stop_signals() {
   for (const int signal : kStopSignals) sigaddset(&signals, signal);
   // Threads inherit the mask of the one that makes them: all that follow, those of MPI and OpenMP among them.
   if (pthread_sigmask(SIG_BLOCK, &signals, nullptr) != 0) base::fail("cannot block the signals that ask to stop");
+  // A reader of our output that went away costs lines, as a full disk does; it must not cost the run.
+  if (std::signal(SIGPIPE, SIG_IGN) == SIG_ERR) base::fail("cannot ignore SIGPIPE");
   std::thread(take_signals, signals).detach();  // it lives as long as the process
 }
 

@@ -2,6 +2,7 @@
 #include "train/setup.hpp"
 
 #include <algorithm>
+#include <filesystem>
 #include <fmt/core.h>
 
 #include "base/error.hpp"
@@ -26,12 +27,24 @@ std::vector<data::TokenFile> open_all(const std::string& key, const std::vector<
   return opened;
 }
 
+/// What is left of a mixture when its other files are deleted: "a.h5:0.7".
+void refuse_weight_of_one(const char* key, const std::vector<config::DataFile>& list) {
+  if (list.size() != 1 || std::filesystem::exists(list.front().path)) return;
+  const std::string& path = list.front().path;
+  const std::string before = path.substr(0, path.rfind(':'));
+  if (before != path && std::filesystem::exists(before))
+    base::fail_usage("{} = '{}' does not exist, but '{}' does: one file alone takes no weight, drop it", key, path,
+                     before);
+}
+
 }  // namespace
 
 RunData::RunData(const config::DataConfig& config) {
   const std::vector<config::DataFile> train_list = config::parse_data_files("data.train", config.train);
   const std::vector<config::DataFile> valid_list = config::parse_data_files("data.valid", config.valid);
   if (train_list.empty()) base::fail_usage("data.train is missing: set it to a token file");
+  refuse_weight_of_one("data.train", train_list);
+  refuse_weight_of_one("data.valid", valid_list);
   train_files = open_all("data.train", train_list, nullptr);
   valid_files = open_all("data.valid", valid_list, &first_file());
   for (std::size_t i = 0; i < train_files.size(); ++i) {

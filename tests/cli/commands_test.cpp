@@ -126,6 +126,24 @@ BOOST_AUTO_TEST_CASE(data_commands_say_how_fast_they_were_whatever_their_threads
   BOOST_TEST(plain.output.find(" MB/s") != std::string::npos, plain.output);
 }
 
+BOOST_AUTO_TEST_CASE(equal_texts_make_equal_token_files_also_by_relative_names) {
+  const TestFolder folder;
+  write_file(folder / "text.txt", sample_text(3000));
+  const std::string prepare =
+      "cd " + shell_quoted(folder / "") + " && " + tessera() + " data prepare --input text.txt ";
+  for (const std::string name : {"one", "other"}) {
+    const ProcessResult result = run_shell(prepare + "--tokenizer bytes --output " + name + ".h5");
+    BOOST_TEST(result.exit_code == 0, result.errors);
+    run_shell("sleep 1.1");  // HDF5 could record the second
+  }
+  BOOST_TEST(run_shell("cmp " + shell_quoted(folder / "one.h5") + " " + shell_quoted(folder / "other.h5")).exit_code ==
+             0);
+  expect_error(run_shell("cd " + shell_quoted(folder / "") + " && " + tessera() +
+                         " check --data.train=one.h5:0.7 --optim.batch=1 --config " +
+                         shell_quoted(TESSERA_SOURCE_DIR "/configs/models/gpt_1024.cfg")),
+               2, "one file alone takes no weight");
+}
+
 BOOST_AUTO_TEST_CASE(unknown_commands_and_options_name_the_nearest) {
   expect_error(run_shell(tessera() + " trian"), 2, "'train'");
   expect_error(run_shell(tessera() + " generate --promt x"), 2, "prompt");
