@@ -41,8 +41,12 @@ double measure_memory_bandwidth(int threads) {
 }
 
 bool has_bf16_products() {
+  return cpu::MatmulEngine::has_bf16();
+}
+
+bool offers_bf16() {
   const char* cap = std::getenv("TESSERA_ISA");
-  return cpu::MatmulEngine::has_bf16() && (cap == nullptr || std::string_view(cap) != "v3");
+  return has_bf16_products() && (cap == nullptr || std::string_view(cap) != "v3");
 }
 
 std::string cpu_name() {

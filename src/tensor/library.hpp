@@ -17,8 +17,10 @@ double measure_matrix_gflops(base::DType type, int threads);
 /// Bytes per second that `threads` threads read and write together in y += x over 256 MiB: best of four.
 double measure_memory_bandwidth(int threads);
 
-/// True if this CPU multiplies bf16 in hardware (AVX512-BF16) and TESSERA_ISA does not cap it to v3.
+/// True if this CPU multiplies bf16 in hardware (AVX512-BF16).
 bool has_bf16_products();
+/// True if it does and TESSERA_ISA does not cap the kernels to v3: whether runs in bf16 pay.
+bool offers_bf16();
 
 /// Model name of the CPU as the kernel reports it, or "unknown".
 std::string cpu_name();

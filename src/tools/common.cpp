@@ -79,7 +79,7 @@ ConfigCall load_config_call(Invocation& invocation, const char* command, const s
 
 void settle_precision(const Invocation& invocation, config::Config& config) {
   if (config.run.precision != "bf16") return;
-  const bool lacking = invocation.world.max(tensor::has_bf16_products() ? 0.0 : 1.0, "precision of all ranks") > 0;
+  const bool lacking = invocation.world.max(tensor::offers_bf16() ? 0.0 : 1.0, "precision of all ranks") > 0;
   if (!lacking) return;
   config.run.precision = "fp32";
   if (invocation.is_root())
