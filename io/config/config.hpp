@@ -17,6 +17,7 @@ struct RunConfig {
   std::string device = "auto";     // run.device: cpu | auto
   std::string precision = "fp32";  // run.precision: fp32 | bf16
   std::string recompute = "none";  // run.recompute: none | selective | full
+  bool trace = false;              // run.trace: write a trace of the first steps of this start
   std::string threads = "auto";    // run.threads: number or auto (OMP_NUM_THREADS, else cores / ranks on the node)
   std::int64_t log_interval = 10;  // run.log_interval: steps between lines on the console
   std::int64_t eval_interval = 0;  // run.eval_interval: steps between evaluations; 0 = only at the end
@@ -59,9 +60,16 @@ struct OptimConfig {
 };
 
 struct ParallelConfig {
-  std::string data = "auto";             // number or auto = all ranks
-  double timeout = 600;                  // seconds
-  std::int64_t bucket_bytes = 25 << 20;  // parallel.bucket: bytes of gradient reduced together
+  std::string data = "auto";               // number or auto = all ranks / (tensor * pipeline)
+  std::int64_t tensor = 1, pipeline = 1;   // ranks along these axes
+  std::string pipeline_schedule = "1f1b";  // gpipe | 1f1b | interleaved | zero_bubble
+  std::int64_t virtual_stages = 1;         // interleaved: stretches of layers a rank holds
+  bool sequence = false;                   // LayerNorm, dropout and residual on a cut of the rows
+  std::int64_t zero = 0;                   // 0 | 1 | 2 (Rajbhandari et al. 2020): what data ranks share out
+  std::string wire = "fp32";               // fp32 | bf16: type in which gradients travel over the data axis
+  std::string reduce = "ordered";          // ordered | mpi: who sums gradients
+  double timeout = 600;                    // seconds
+  std::int64_t bucket_bytes = 25 << 20;    // parallel.bucket: bytes of gradient reduced together
 };
 
 struct CheckpointConfig {

@@ -18,12 +18,11 @@ Tile whole(std::string name, Shape shape) {
   return {std::move(name), shape, zero, shape};
 }
 
-Tile cut(const Tile& tile, int dim, std::int64_t parts, std::int64_t index) {
-  assert(dim < tile.extent.num_dims() && index < parts && tile.extent[dim] % parts == 0);
+Tile cut(const Tile& tile, int dim, Range range) {
+  assert(dim < tile.extent.num_dims() && range.first >= 0 && range.last() <= tile.extent[dim]);
   Tile part = tile;
-  const std::int64_t extent = tile.extent[dim] / parts;
-  part.extent.set(dim, extent);
-  part.offset.set(dim, tile.offset[dim] + index * extent);
+  part.extent.set(dim, range.size);
+  part.offset.set(dim, tile.offset[dim] + range.first);
   return part;
 }
 

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "tensor/range.hpp"
 #include "tensor/shape.hpp"
 
 namespace tessera::tensor {
@@ -22,7 +23,7 @@ struct Tile {
 /// The tile that is the whole tensor.
 Tile whole(std::string name, Shape shape);
 
-/// Part `index` of `parts` equal parts along `dim`; the extent of that dim must divide by `parts`.
-Tile cut(const Tile& tile, int dim, std::int64_t parts, std::int64_t index);
+/// The part of `tile` that lies in `range` of its own indices along `dim`.
+Tile cut(const Tile& tile, int dim, Range range);
 
 }  // namespace tessera::tensor

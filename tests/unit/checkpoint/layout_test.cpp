@@ -43,11 +43,11 @@ BOOST_AUTO_TEST_CASE(whole_tensors_are_one_run) {
 }
 
 BOOST_AUTO_TEST_CASE(row_cuts_are_one_run_and_column_cuts_one_a_row) {
-  check(tensor::cut(tensor::whole("a", {6, 5}), 0, 3, 1), 1);
-  check(tensor::cut(tensor::whole("a", {5, 6}), 1, 3, 2), 5);
-  check(tensor::cut(tensor::cut(tensor::whole("a", {6, 8}), 1, 2, 1), 0, 3, 2), 2);
-  check(tensor::cut(tensor::whole("a", {2, 3, 8}), 2, 4, 3), 6);
-  check(tensor::cut(tensor::whole("a", {2, 6, 8}), 1, 2, 1), 2);
+  check(tensor::cut(tensor::whole("a", {6, 5}), 0, {2, 2}), 1);
+  check(tensor::cut(tensor::whole("a", {5, 6}), 1, {4, 2}), 5);
+  check(tensor::cut(tensor::cut(tensor::whole("a", {6, 8}), 1, {4, 4}), 0, {4, 2}), 2);
+  check(tensor::cut(tensor::whole("a", {2, 3, 8}), 2, {6, 2}), 6);
+  check(tensor::cut(tensor::whole("a", {2, 6, 8}), 1, {3, 3}), 2);
 }
 
 BOOST_AUTO_TEST_CASE(an_empty_tile_has_no_run) {
