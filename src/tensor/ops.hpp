@@ -42,9 +42,13 @@ struct Dropout {
   std::uint64_t seed = 0;
   std::uint32_t site = 0;                    ///< layer and place in it; unique in the model
   std::span<const std::uint64_t> samples{};  ///< [B] global sample index of each sequence; rows of x are [B, T]
+  std::int64_t rows_per_sample = 0;          ///< T; 0: R / samples, the operation sees all rows of the micro-batch
+  std::int64_t first_row = 0;  ///< row of the micro-batch [B * T] that row 0 of the operation is (sequence parallelism
+                               ///< cuts the rows of the micro-batch anywhere)
 };
 
-/// dx [R, N] T = mask(dropout) · dy f32 / (1 - rate). R = B*T, element index = t * N + n.
+/// dx [R, N] T = mask(dropout) · dy f32 / (1 - rate). Element index = t * N + n, row r being token t = (first_row + r)
+/// % rows_per_sample. dx may be dy if T is f32.
 void dropout_backward(Device& device, View dy, const Dropout& dropout, View dx);
 
 // ---- embedding ------------------------------------------------------------------------------------------------------
@@ -104,12 +108,13 @@ struct AttentionSource {
 
 struct AttentionShape {
   std::int64_t batch = 0, heads = 0, head_dim = 0, queries = 0, keys = 0;
+  std::int64_t first_head = 0;  ///< number in the model of head 0: dropout masks depend on it
 };
 
 /// out (strided as given) = softmax(q kᵀ / sqrt(D), masked) with dropout on the probabilities, times v.
 /// lse [B, A, queries] receives log-sum-exp of each row (may be empty when no backward follows). Tiled with online
 /// softmax (Milakov & Gimelshein 2018; Dao et al. 2022): the matrix of scores is never stored. Dropout element index =
-/// (a * queries + q) * keys + k with queries = keys = T in training.
+/// ((first_head + a) * queries + q) * keys + k with queries = keys = T in training.
 void attention_forward(Device& device, const AttentionShape& shape, AttentionSource q, AttentionSource k,
                        AttentionSource v, const AttentionMask& mask, const Dropout& dropout, AttentionSource out,
                        View lse);

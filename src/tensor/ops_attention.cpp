@@ -6,6 +6,10 @@
 namespace tessera::tensor {
 namespace {
 
+cpu::AttentionExtents extents_of(const AttentionShape& shape) {
+  return {shape.batch, shape.heads, shape.head_dim, shape.queries, shape.keys, shape.first_head};
+}
+
 template <class T>
 cpu::AttentionRows<T> rows_of(const char* operation, const AttentionSource& source) {
   require(operation, source.dtype == base::DTypeOf<T>::value, "one element type for all sources");
@@ -32,12 +36,13 @@ Args common_args(const char* operation, const AttentionShape& shape, const Atten
                  const AttentionSource& out) {
   require(operation, shape.batch > 0 && shape.heads > 0 && shape.head_dim > 0 && shape.queries > 0 && shape.keys > 0,
           "a shape without zeros");
+  require(operation, shape.first_head >= 0, "a first head >= 0");
   require(operation, dropout.rate == 0.0f || dropout.samples.size() == static_cast<std::size_t>(shape.batch),
           "one dropout sample index for each sequence");
   Args args{};
-  args.extents = {shape.batch, shape.heads, shape.head_dim, shape.queries, shape.keys};
+  args.extents = extents_of(shape);
   args.mask = mask_of(operation, mask, shape);
-  args.dropout = to_args(operation, dropout, shape.batch);
+  args.dropout = to_args(operation, dropout);
   args.q = rows_of<T>(operation, q);
   args.k = rows_of<T>(operation, k);
   args.v = rows_of<T>(operation, v);
@@ -48,7 +53,7 @@ Args common_args(const char* operation, const AttentionShape& shape, const Atten
 }  // namespace
 
 std::size_t attention_work_bytes(const AttentionShape& shape) {
-  const cpu::AttentionExtents x{shape.batch, shape.heads, shape.head_dim, shape.queries, shape.keys};
+  const cpu::AttentionExtents x = extents_of(shape);
   return static_cast<std::size_t>(std::max(cpu::attention_forward_floats(x), cpu::attention_backward_floats(x))) *
          sizeof(float);
 }

@@ -41,14 +41,12 @@ void with_element(const char* operation, base::DType dtype, Function f) {
     throw std::logic_error(fmt::format("{}: elements are {}, f32 or bf16 is needed", operation, base::name_of(dtype)));
 }
 
-/// `rows`: of the tensor that is dropped, a multiple of the sequences; attention passes the sequences themselves.
-inline cpu::DropoutArgs to_args(const char* operation, const Dropout& dropout, std::int64_t rows) {
+/// For attention: without the rows.
+inline cpu::DropoutArgs to_args(const char* operation, const Dropout& dropout) {
   cpu::DropoutArgs args{};
   args.active = dropout.rate > 0.0f;
   if (!args.active) return args;
-  const auto samples = static_cast<std::int64_t>(dropout.samples.size());
-  require(operation, dropout.rate < 1.0f && samples > 0 && rows % samples == 0,
-          "a dropout rate below 1 and one sample index for each sequence");
+  require(operation, dropout.rate < 1.0f, "a dropout rate below 1");
   const base::PhiloxKey key = base::philox_key(dropout.seed, base::RandomStream::dropout);
   args.key0 = key.k0;
   args.key1 = key.k1;
@@ -56,7 +54,20 @@ inline cpu::DropoutArgs to_args(const char* operation, const Dropout& dropout, s
   args.site = dropout.site;
   args.keep_scale = 1.0f / (1.0f - dropout.rate);
   args.samples = dropout.samples.data();
-  args.rows_per_sample = rows / samples;
+  return args;
+}
+
+/// For an operation on `rows` rows, which must lie in the micro-batch.
+inline cpu::DropoutArgs to_args(const char* operation, const Dropout& dropout, std::int64_t rows) {
+  cpu::DropoutArgs args = to_args(operation, dropout);
+  if (!args.active || rows == 0) return args;
+  const auto samples = static_cast<std::int64_t>(dropout.samples.size());
+  require(operation, samples > 0 && (dropout.rows_per_sample > 0 || rows % samples == 0),
+          "one dropout sample index for each sequence");
+  args.rows_per_sample = dropout.rows_per_sample > 0 ? dropout.rows_per_sample : rows / samples;
+  args.first_row = dropout.first_row;
+  require(operation, args.first_row >= 0 && args.first_row + rows <= samples * args.rows_per_sample,
+          "a dropout sample index for every row");
   return args;
 }
 

@@ -84,6 +84,10 @@ void dropout_backward(Device& device, View dy, const Dropout& dropout, View dx) 
   constexpr const char* operation = "dropout_backward";
   require_shape(operation, "dy", dy, dy.shape());
   require_shape(operation, "dx", dx, dy.shape(), dx.dtype());
+  if (dy.num_elements() == 0) return;
+  const bool in_place = dx.data() == dy.data();
+  require(operation, !in_place || dx.dtype() == base::DType::f32, "f32 for dx in place of dy");
+  if (in_place && dropout.rate == 0.0f) return;
   const std::int64_t R = dy.extent(0);
   with_element(operation, dx.dtype(), [&]<class T>(T) {
     device.kernels().of<T>().dropout(R, columns_of(dy), dy.as<float>(), to_args(operation, dropout, R), dx.as<T>(),

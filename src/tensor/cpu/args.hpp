@@ -21,6 +21,7 @@ struct DropoutArgs {
   float keep_scale;              ///< 1 / (1 - rate)
   const std::uint64_t* samples;  ///< [B]
   std::int64_t rows_per_sample;  ///< T; not read by attention
+  std::int64_t first_row;        ///< row of [B * T] that row 0 is; not read by attention
 };
 
 template <class T>

@@ -14,6 +14,7 @@ struct AttentionRows {
 
 struct AttentionExtents {
   std::int64_t batch, heads, head_dim, queries, keys;
+  std::int64_t first_head;  ///< number in the model of head 0, for dropout
 };
 
 /// Query i of sequence b sees keys [begin, end): end = query_offset + i + 1 if causal, else all; begin is the larger of

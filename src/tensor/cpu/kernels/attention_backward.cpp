@@ -81,8 +81,8 @@ void backward_tile(const AttentionBackwardArgs<T>& args, std::int64_t batch, std
   for (std::int64_t i = 0; i < queries; ++i) {
     const std::int64_t q = first_query + i;
     if (args.dropout.active)
-      draw_factors(args.dropout, args.dropout.samples[batch],
-                   static_cast<std::uint64_t>((head * x.queries + q) * x.keys + first_key), keys, factors);
+      draw_factors(args.dropout, args.dropout.samples[batch], probability_element(x, head, q, first_key), keys,
+                   factors);
     backward_row(w.probabilities + i * kScoresRow, w.dscores + i * kScoresRow, seen.rows[i], padded, w.lse[q],
                  w.delta[q], args.dropout.active ? factors : nullptr);
   }

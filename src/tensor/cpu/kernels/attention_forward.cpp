@@ -65,7 +65,7 @@ TESSERA_INLINE void drop_probabilities(const AttentionForwardArgs<T>& args, std:
                                        std::int64_t query, std::int64_t first_key, std::int64_t keys, float* scores) {
   const AttentionExtents& x = args.extents;
   alignas(64) float factors[kMostFactors];
-  const auto first = static_cast<std::uint64_t>((head * x.queries + query) * x.keys + first_key);
+  const std::uint64_t first = probability_element(x, head, query, first_key);
   draw_factors(args.dropout, args.dropout.samples[batch], first, keys, factors);
   for (std::int64_t j = 0; j < keys; ++j) scores[j] *= factors[j];
 }
