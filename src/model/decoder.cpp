@@ -77,7 +77,8 @@ std::span<const float> Decoder::feed_chunk(std::span<const std::int32_t> tokens)
   }
   const BlockActivations a = activations_.first_rows(T, config_.heads);
   tensor::View x = x_.rows(0, T);
-  tensor::embedding_forward(*device_, ids, token_table_, position_table_, length(), tensor::Dropout{}, x);
+  tensor::embedding_lookup(*device_, ids, token_table_, 0, x);
+  tensor::embedding_positions(*device_, position_table_, T, length(), 0, tensor::Dropout{}, x);
   for (std::size_t layer = 0; layer < blocks_.size(); ++layer) {
     blocks_[layer].forward(*device_, batch, DropoutSource{}, x, a, branch_.rows(0, T), &caches_[layer]);
     x = a.x2;

@@ -76,8 +76,8 @@ View GptStage::layer_output(std::int64_t layer) const {
 double GptStage::forward(const MicroBatch& batch, const DropoutSource& dropout, float gradient_scale) {
   const std::int64_t R = batch.rows();
   View x = embedded_.rows(0, R);
-  tensor::embedding_forward(*device_, batch.tokens, token_table_, position_table_, 0, embedding_dropout(batch, dropout),
-                            x);
+  tensor::embedding_lookup(*device_, batch.tokens, token_table_, 0, x);
+  tensor::embedding_positions(*device_, position_table_, batch.length(), 0, 0, embedding_dropout(batch, dropout), x);
   for (std::size_t layer = 0; layer < blocks_.size(); ++layer) {
     const BlockActivations a = activations(static_cast<std::int64_t>(layer)).first_rows(R, config_.heads);
     blocks_[layer].forward(*device_, batch, dropout, x, a, branch_.rows(0, R));
@@ -116,8 +116,9 @@ void GptStage::backward(const MicroBatch& batch, const DropoutSource& dropout, t
     block.backward_weight(*device_, a, g, accumulate);
     ready(first_element_[static_cast<std::size_t>(layer)]);
   }
-  tensor::embedding_backward(*device_, dx, batch.tokens, embedding_dropout(batch, dropout), token_gradient_,
-                             position_gradient_);
+  tensor::dropout_backward(*device_, dx, embedding_dropout(batch, dropout), dx);
+  tensor::embedding_backward_positions(*device_, dx, batch.length(), 0, position_gradient_);
+  tensor::embedding_backward_tokens(*device_, dx, batch.tokens, 0, token_gradient_);
   ready(0);
 }
 

@@ -53,14 +53,25 @@ void dropout_backward(Device& device, View dy, const Dropout& dropout, View dx);
 
 // ---- embedding ------------------------------------------------------------------------------------------------------
 
-/// x [R, H] f32 = dropout(token_table [V, H] T [token] + position_table [C, H] T [position_offset + t]), tokens [B, T]
+// In pieces, since a rank may hold a part of the token table, [Vt, H] from token `first_token` on, and a part of the
+// rows, from row `first_row` of the micro-batch [B * T] on. `length` is T.
+
+/// x [R, H] f32 = token_table [Vt, H] T [token - first_token], 0 where the token lies outside the part; tokens [B, T]
 /// i32.
-void embedding_forward(Device& device, View tokens, View token_table, View position_table, std::int64_t position_offset,
-                       const Dropout& dropout, View x);
-/// dtoken_table += , dposition_table += , both f32; dx [R, H] f32 is the gradient of x, before the dropout mask is
-/// applied.
-void embedding_backward(Device& device, View dx, View tokens, const Dropout& dropout, View dtoken_table,
-                        View dposition_table);
+void embedding_lookup(Device& device, View tokens, View token_table, std::int64_t first_token, View x);
+/// x [R, H] f32 = dropout(x + position_table [C, H] T [position_offset + (first_row + r) % length]). An active dropout
+/// must name the same first_row.
+void embedding_positions(Device& device, View position_table, std::int64_t length, std::int64_t position_offset,
+                         std::int64_t first_row, const Dropout& dropout, View x);
+/// dposition_table [C, H] f32 [(first_row + r) % length] += dx [R, H] f32, the gradient behind dropout_backward.
+void embedding_backward_positions(Device& device, View dx, std::int64_t length, std::int64_t first_row,
+                                  View dposition_table);
+/// dtoken_table [Vt, H] f32 [token - first_token] += dx [R, H] f32, the gradient behind dropout_backward. Tokens
+/// outside the part are passed over.
+void embedding_backward_tokens(Device& device, View dx, View tokens, std::int64_t first_token, View dtoken_table);
+
+/// to[row] += from[row], then from[row] = 0, for `rows`, each named at most once, in any order. Both [V, H] f32.
+void add_rows(Device& device, std::span<const std::int32_t> rows, View from, View to);
 
 // ---- residual and LayerNorm -----------------------------------------------------------------------------------------
 

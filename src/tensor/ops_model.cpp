@@ -1,21 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Embedding, activation functions and loss.
+// Activation functions and loss.
 #include "tensor/ops_check.hpp"
 
 namespace tessera::tensor {
 namespace {
-
-/// `dtype`: of the tables.
-cpu::EmbeddingArgs embedding_args(const char* operation, const View& tokens, const View& position_table,
-                                  base::DType dtype, std::int64_t position_offset, const View& x) {
-  const std::int64_t B = tokens.extent(0), T = tokens.extent(1), H = x.extent(1);
-  require_shape(operation, "tokens", tokens, {B, T}, base::DType::i32);
-  require_shape(operation, "x", x, {B * T, H});
-  require_shape(operation, "position table", position_table, {position_table.extent(0), H}, dtype);
-  require(operation, position_offset >= 0 && position_offset + T <= position_table.extent(0),
-          "a position for every token");
-  return {B * T, H, T, position_offset, tokens.as<std::int32_t>()};
-}
 
 void cross_entropy(Device& device, const char* operation, const View& logits, const View& targets, float scale,
                    bool backward, const View& loss) {
@@ -29,29 +17,6 @@ void cross_entropy(Device& device, const char* operation, const View& logits, co
 }
 
 }  // namespace
-
-void embedding_forward(Device& device, View tokens, View token_table, View position_table, std::int64_t position_offset,
-                       const Dropout& dropout, View x) {
-  const Timed timed(device.times(), Work::elementwise);
-  constexpr const char* operation = "embedding_forward";
-  const cpu::EmbeddingArgs args =
-      embedding_args(operation, tokens, position_table, token_table.dtype(), position_offset, x);
-  require_shape(operation, "token table", token_table, {token_table.extent(0), args.width}, token_table.dtype());
-  with_element(operation, token_table.dtype(), [&]<class T>(T) {
-    device.kernels().of<T>().embedding_forward(args, token_table.as<T>(), position_table.as<T>(),
-                                               to_args(operation, dropout, args.rows), x.as<float>(), device.threads());
-  });
-}
-
-void embedding_backward(Device& device, View dx, View tokens, const Dropout& dropout, View dtoken_table,
-                        View dposition_table) {
-  const Timed timed(device.times(), Work::elementwise);
-  constexpr const char* operation = "embedding_backward";
-  const cpu::EmbeddingArgs args = embedding_args(operation, tokens, dposition_table, base::DType::f32, 0, dx);
-  require_shape(operation, "token table gradient", dtoken_table, {dtoken_table.extent(0), args.width});
-  device.kernels().embedding_backward(args, dx.as<float>(), to_args(operation, dropout, args.rows),
-                                      dtoken_table.as<float>(), dposition_table.as<float>(), device.threads());
-}
 
 void activation_forward(Device& device, Activation kind, View z, View y) {
   const Timed timed(device.times(), Work::elementwise);

@@ -46,10 +46,16 @@ struct LayerNormBackwardArgs {
   float* partials;           ///< [2 * row_chunks, H] work space
 };
 
-struct EmbeddingArgs {
-  std::int64_t rows, width, length;  ///< R = B * T, H, T
+struct TokenArgs {
+  std::int64_t rows, width, entries;  ///< R, H, Vt: entries of the part of the table
+  std::int64_t first_token;           ///< of the part
+  const std::int32_t* tokens;         ///< [R]
+};
+
+struct PositionArgs {
+  std::int64_t rows, width, length;  ///< R, H, T
   std::int64_t position_offset;
-  const std::int32_t* tokens;  ///< [R]
+  std::int64_t first_row;  ///< row of [B * T] that row 0 is
 };
 
 template <class T>

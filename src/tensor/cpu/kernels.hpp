@@ -14,8 +14,9 @@ struct ElementKernels {
   /// out [N] += column sums of x [R, N]; partials [row_chunks, N] is work space.
   void (*column_sums)(std::int64_t rows, std::int64_t width, const T* x, float* out, float* partials, int threads);
   void (*dropout)(std::int64_t rows, std::int64_t width, const float* x, const DropoutArgs& dropout, T* y, int threads);
-  void (*embedding_forward)(const EmbeddingArgs& args, const T* token_table, const T* position_table,
-                            const DropoutArgs& dropout, float* x, int threads);
+  void (*embedding_lookup)(const TokenArgs& args, const T* table, float* x, int threads);
+  void (*embedding_positions)(const PositionArgs& args, const T* table, const DropoutArgs& dropout, float* x,
+                              int threads);
   void (*layernorm_forward)(const LayerNormArgs<T>& args, const float* x, int threads);
   void (*layernorm_backward)(const LayerNormBackwardArgs<T>& args, int threads);
   /// sum = x + dropout(branch), then the norm of it unless norm.y is nullptr.
@@ -34,8 +35,11 @@ struct Kernels {
   ElementKernels<float> f32;
   ElementKernels<base::Bf16> bf16;
 
-  void (*embedding_backward)(const EmbeddingArgs& args, const float* dx, const DropoutArgs& dropout,
-                             float* dtoken_table, float* dposition_table, int threads);
+  void (*embedding_backward_positions)(const PositionArgs& args, const float* dx, float* dtable, int threads);
+  void (*embedding_backward_tokens)(const TokenArgs& args, const float* dx, float* dtable, int threads);
+  /// to [rows[k]] += from [rows[k]] and from [rows[k]] = 0 for k < count.
+  void (*add_rows)(std::int64_t count, const std::int32_t* rows, std::int64_t width, float* from, float* to,
+                   int threads);
   /// partials [ceil(size / sum_block)] receives the sum (of squares) of each block in double.
   void (*block_sums)(bool squares, std::int64_t size, const float* x, double* partials, int threads);
   void (*clamp)(std::int64_t size, float limit, float* x, int threads);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Operations on rows in bf16: LayerNorm, residual and dropout, embedding, cross-entropy. What they keep in float is
+// Operations on rows in bf16: LayerNorm, residual and dropout, cross-entropy. What they keep in float is
 // held to the tolerances of rows_test.cpp.
 #include "unit/tensor/bf16.hpp"
 
@@ -69,35 +69,6 @@ BOOST_AUTO_TEST_CASE(residual_in_bf16_adds_to_a_stream_in_float) {
       BOOST_TEST((out[0] == out[1]));
       expect_rounded(out[2], reference::layernorm(sum, gain.doubles(), bias.doubles(), kEpsilon), kRow, what + " y");
       expect_rounded(out[3], dx, 2e-7, what + " gradient");
-    }
-}
-
-BOOST_AUTO_TEST_CASE(embedding_adds_bf16_tables_in_float) {
-  const std::vector<std::uint64_t> samples = {3, 4, 9};
-  for (const std::int64_t H : {1, 5, 64, 100})
-    for (const float rate : {0.0f, 0.5f}) {
-      const std::int64_t B = 3, T = 11, V = 7, C = 20, offset = 4;
-      std::vector<std::int32_t> ids;
-      for (std::int64_t i = 0; i < B * T; ++i) ids.push_back(static_cast<std::int32_t>(i * i % V));
-      const tensor::Dropout dropout{rate, 2, 77, samples};
-      Bf16Buffer table({V, H}, 1), positions({C, H}, 2);
-      const auto out = with_any_threads("embedding", [&](tensor::Device& device) {
-        Buffer x({B * T, H});
-        tensor::embedding_forward(device, View(ids.data(), {B, T}), table.view(), positions.view(), offset, dropout,
-                                  x.view());
-        return std::vector<std::vector<float>>{x.values};
-      });
-      const Values tokens = table.doubles(), places = positions.doubles();
-      Values x(static_cast<std::size_t>(B * T * H));
-      for (std::int64_t r = 0; r < B * T; ++r)
-        for (std::int64_t h = 0; h < H; ++h) {
-          const double factor = dropout_factor(dropout, samples[static_cast<std::size_t>(r / T)],
-                                               static_cast<std::uint64_t>(r % T * H + h));
-          x[static_cast<std::size_t>(r * H + h)] =
-              factor * (tokens[static_cast<std::size_t>(ids[static_cast<std::size_t>(r)] * H + h)] +
-                        places[static_cast<std::size_t>((offset + r % T) * H + h)]);
-        }
-      expect_near(out[0], x, 2e-7, "x");
     }
 }
 

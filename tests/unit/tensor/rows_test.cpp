@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Operations on rows: LayerNorm, residual and dropout, embedding, cross-entropy.
+// Operations on rows: LayerNorm, residual and dropout, cross-entropy.
 #include <numeric>
 
 #include "unit/tensor/fixture.hpp"
@@ -82,41 +82,6 @@ BOOST_AUTO_TEST_CASE(dropout_keeps_the_share_it_says) {
       static_cast<double>(std::count_if(out.values.begin(), out.values.end(), [](float v) { return v > 0; }));
   BOOST_TEST(std::abs(kept / 1e5 - 0.8) < 0.006);  // 5 standard deviations
   BOOST_TEST(std::abs(tensor::sum(device, out.view()) / 1e5 - 1.0) < 0.008);
-}
-
-BOOST_AUTO_TEST_CASE(embedding_adds_tables_and_collects_gradients) {
-  const std::vector<std::uint64_t> samples = {3, 4, 9};
-  for (const std::int64_t H : {1, 5, 64, 100})
-    for (const float rate : {0.0f, 0.5f}) {
-      const std::int64_t B = 3, T = 11, V = 7, C = 20, offset = rate > 0 ? 0 : 4;
-      std::vector<std::int32_t> ids;
-      for (std::int64_t i = 0; i < B * T; ++i) ids.push_back(static_cast<std::int32_t>(i * i % V));
-      const View tokens(ids.data(), {B, T});
-      const tensor::Dropout dropout{rate, 2, 77, samples};
-      Buffer table({V, H}, 1), positions({C, H}, 2), dx({B * T, H}, 3);
-      const auto out = with_any_threads("embedding", [&](tensor::Device& device) {
-        Buffer x({B * T, H}), dtable({V, H}, 4), dpositions({C, H}, 5);
-        tensor::embedding_forward(device, tokens, table.view(), positions.view(), offset, dropout, x.view());
-        tensor::embedding_backward(device, dx.view(), tokens, dropout, dtable.view(), dpositions.view());
-        return std::vector{x.values, dtable.values, dpositions.values};
-      });
-      Values x(static_cast<std::size_t>(B * T * H)), dtable = Buffer({V, H}, 4).doubles(),
-                                                     dpositions = Buffer({C, H}, 5).doubles();
-      for (std::int64_t r = 0; r < B * T; ++r)
-        for (std::int64_t h = 0; h < H; ++h) {
-          const auto at = static_cast<std::size_t>(r * H + h);
-          const auto id = static_cast<std::size_t>(ids[static_cast<std::size_t>(r)] * H + h);
-          const double factor = dropout_factor(dropout, samples[static_cast<std::size_t>(r / T)],
-                                               static_cast<std::uint64_t>(r % T * H + h));
-          x[at] =
-              factor * (table.doubles()[id] + positions.doubles()[static_cast<std::size_t>((offset + r % T) * H + h)]);
-          dtable[id] += factor * dx.doubles()[at];
-          dpositions[static_cast<std::size_t>(r % T * H + h)] += factor * dx.doubles()[at];
-        }
-      expect_near(out[0], x, 2e-7, "x");
-      expect_near(out[1], dtable, 1e-6, "token gradient");
-      expect_near(out[2], dpositions, 1e-6, "position gradient");
-    }
 }
 
 BOOST_AUTO_TEST_CASE(cross_entropy_equals_double_loops) {

@@ -12,8 +12,9 @@ void column_sums(std::int64_t rows, std::int64_t width, const T* x, float* out, 
 template <class T>
 void dropout(std::int64_t rows, std::int64_t width, const float* x, const DropoutArgs& dropout, T* y, int threads);
 template <class T>
-void embedding_forward(const EmbeddingArgs& args, const T* token_table, const T* position_table,
-                       const DropoutArgs& dropout, float* x, int threads);
+void embedding_lookup(const TokenArgs& args, const T* table, float* x, int threads);
+template <class T>
+void embedding_positions(const PositionArgs& args, const T* table, const DropoutArgs& dropout, float* x, int threads);
 template <class T>
 void layernorm_forward(const LayerNormArgs<T>& args, const float* x, int threads);
 template <class T>
@@ -32,8 +33,9 @@ void attention_backward(const AttentionBackwardArgs<T>& args, int threads);
 template <class T>
 void cross_entropy(const CrossEntropyArgs<T>& args, int threads);
 
-void embedding_backward(const EmbeddingArgs& args, const float* dx, const DropoutArgs& dropout, float* dtoken_table,
-                        float* dposition_table, int threads);
+void embedding_backward_positions(const PositionArgs& args, const float* dx, float* dtable, int threads);
+void embedding_backward_tokens(const TokenArgs& args, const float* dx, float* dtable, int threads);
+void add_rows(std::int64_t count, const std::int32_t* rows, std::int64_t width, float* from, float* to, int threads);
 void block_sums(bool squares, std::int64_t size, const float* x, double* partials, int threads);
 void clamp(std::int64_t size, float limit, float* x, int threads);
 void fill_zero(std::int64_t size, float* x, int threads);
