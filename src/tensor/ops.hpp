@@ -144,6 +144,15 @@ void cross_entropy_forward(Device& device, View logits, View targets, View loss)
 /// The same, and logits T are overwritten by their gradient (softmax - onehot) * scale; ignored rows become 0.
 void cross_entropy_forward_backward(Device& device, View logits, View targets, float scale, View loss);
 
+/// What one part of the vocabulary tells the others, logits [R, Vt] T from token `first_token` on, Vt >= 1. Rows of
+/// statistics [3, R] f32: the largest logit of the part, the sum of exp(logit - that largest), and the logit of the
+/// target, 0 where it is ignored or not in the part. Ignored rows have statistics as well.
+void cross_entropy_partial(Device& device, View logits, View targets, std::int64_t first_token, View statistics);
+/// loss [R] from all_statistics [P, 3, R] of the P parts in rank order, the same on every rank. With `scale` > 0
+/// logits, those of this part, are overwritten by their gradient. With one part: the bits of the operations above.
+void cross_entropy_combine(Device& device, View logits, View targets, std::int64_t first_token, View all_statistics,
+                           float scale, View loss);
+
 // ---- whole buffers --------------------------------------------------------------------------------------------------
 
 /// Sum of squares in double: blocks of fixed size, added in order.

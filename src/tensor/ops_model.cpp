@@ -16,6 +16,16 @@ void cross_entropy(Device& device, const char* operation, const View& logits, co
   });
 }
 
+template <class T>
+cpu::PartialCrossEntropyArgs<T> partial_args(const char* operation, const View& logits, const View& targets,
+                                             std::int64_t first_token) {
+  const std::int64_t R = logits.extent(0), Vt = logits.extent(1);
+  require_shape(operation, "logits", logits, {R, Vt}, logits.dtype());
+  require(operation, targets.num_elements() == R && targets.dtype() == base::DType::i32, "one i32 target for each row");
+  require(operation, Vt >= 1 && first_token >= 0, "a part of one entry or more");
+  return {R, Vt, first_token, logits.as<T>(), targets.as<std::int32_t>()};
+}
+
 }  // namespace
 
 void activation_forward(Device& device, Activation kind, View z, View y) {
@@ -48,6 +58,31 @@ void cross_entropy_forward(Device& device, View logits, View targets, View loss)
 void cross_entropy_forward_backward(Device& device, View logits, View targets, float scale, View loss) {
   const Timed timed(device.times(), Work::elementwise);
   cross_entropy(device, "cross_entropy_forward_backward", logits, targets, scale, true, loss);
+}
+
+void cross_entropy_partial(Device& device, View logits, View targets, std::int64_t first_token, View statistics) {
+  const Timed timed(device.times(), Work::elementwise);
+  constexpr const char* operation = "cross_entropy_partial";
+  require_shape(operation, "statistics", statistics, {3, logits.extent(0)});
+  with_element(operation, logits.dtype(), [&]<class T>(T) {
+    device.kernels().of<T>().cross_entropy_partial(partial_args<T>(operation, logits, targets, first_token),
+                                                   statistics.as<float>(), device.threads());
+  });
+}
+
+void cross_entropy_combine(Device& device, View logits, View targets, std::int64_t first_token, View all_statistics,
+                           float scale, View loss) {
+  const Timed timed(device.times(), Work::elementwise);
+  constexpr const char* operation = "cross_entropy_combine";
+  const std::int64_t R = logits.extent(0), P = all_statistics.extent(0);
+  require_shape(operation, "all statistics", all_statistics, {P, 3, R});
+  require(operation, P >= 1, "statistics of a part");
+  require_shape(operation, "loss", loss, {R});
+  with_element(operation, logits.dtype(), [&]<class T>(T) {
+    device.kernels().of<T>().cross_entropy_combine(partial_args<T>(operation, logits, targets, first_token), P,
+                                                   all_statistics.as<float>(), scale, loss.as<float>(),
+                                                   device.threads());
+  });
 }
 
 }  // namespace tessera::tensor

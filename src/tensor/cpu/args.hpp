@@ -68,6 +68,15 @@ struct CrossEntropyArgs {
   bool backward;
 };
 
+/// Of a part of the vocabulary, [first_token, first_token + vocab).
+template <class T>
+struct PartialCrossEntropyArgs {
+  std::int64_t rows, vocab;  ///< R, Vt
+  std::int64_t first_token;
+  T* logits;                    ///< [R, Vt]
+  const std::int32_t* targets;  ///< [R]
+};
+
 struct AdamwArgs {
   float lr, beta1, beta2, epsilon, weight_decay, correction1, correction2, gradient_scale;
   base::Bf16* rounded;  ///< receives the new weights, or nullptr

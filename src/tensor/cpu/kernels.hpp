@@ -27,6 +27,11 @@ struct ElementKernels {
   void (*attention_forward)(const AttentionForwardArgs<T>& args, int threads);
   void (*attention_backward)(const AttentionBackwardArgs<T>& args, int threads);
   void (*cross_entropy)(const CrossEntropyArgs<T>& args, int threads);
+  /// statistics [3, R]
+  void (*cross_entropy_partial)(const PartialCrossEntropyArgs<T>& args, float* statistics, int threads);
+  /// statistics [parts, 3, R]
+  void (*cross_entropy_combine)(const PartialCrossEntropyArgs<T>& args, std::int64_t parts, const float* statistics,
+                                float scale, float* loss, int threads);
 };
 
 /// The kernels of one instruction set.

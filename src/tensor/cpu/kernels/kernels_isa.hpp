@@ -32,6 +32,11 @@ template <class T>
 void attention_backward(const AttentionBackwardArgs<T>& args, int threads);
 template <class T>
 void cross_entropy(const CrossEntropyArgs<T>& args, int threads);
+template <class T>
+void cross_entropy_partial(const PartialCrossEntropyArgs<T>& args, float* statistics, int threads);
+template <class T>
+void cross_entropy_combine(const PartialCrossEntropyArgs<T>& args, std::int64_t parts, const float* statistics,
+                           float scale, float* loss, int threads);
 
 void embedding_backward_positions(const PositionArgs& args, const float* dx, float* dtable, int threads);
 void embedding_backward_tokens(const TokenArgs& args, const float* dx, float* dtable, int threads);

@@ -25,6 +25,8 @@ constexpr ElementKernels<T> element_kernels = {
     .attention_forward = attention_forward<T>,
     .attention_backward = attention_backward<T>,
     .cross_entropy = cross_entropy<T>,
+    .cross_entropy_partial = cross_entropy_partial<T>,
+    .cross_entropy_combine = cross_entropy_combine<T>,
 };
 
 }  // namespace
