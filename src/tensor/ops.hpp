@@ -165,6 +165,10 @@ void clamp(Device& device, View x, float limit);
 void fill_zero(Device& device, View x);
 /// target = first + second; target may be either.
 void add(Device& device, View first, View second, View target);
+/// out = ((p0 + p1) + p2) + ... in f32, in one pass over memory. The parts are f32 or bf16, of one type and shape; out
+/// is f32, or bf16 and rounded once, and may be one of the parts. One part is copied, or converted. Not timed: it is
+/// part of an exchange.
+void sum_in_order(Device& device, std::span<const View> parts, View out);
 /// y bf16 = x f32, rounded to nearest, ties to even.
 void round(Device& device, View x, View y);
 /// y f32 = x bf16.

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Operations on whole buffers.
+#include <algorithm>
+
 #include "tensor/ops_check.hpp"
 
 namespace tessera::tensor {
@@ -41,6 +43,28 @@ void add(Device& device, View first, View second, View target) {
   require_shape("add", "target", target, first.shape());
   device.kernels().add(first.num_elements(), first.as<float>(), second.as<float>(), target.as<float>(),
                        device.threads());
+}
+
+void sum_in_order(Device& device, std::span<const View> parts, View out) {
+  constexpr const char* operation = "sum_in_order";
+  require(operation, !parts.empty() && out.dtype() != base::DType::i32, "a part, and f32 or bf16 for out");
+  const base::DType dtype = parts.front().dtype();
+  require_shape(operation, "out", out, parts.front().shape(), out.dtype());
+  for (const View& part : parts) {
+    require_shape(operation, "part", part, out.shape(), dtype);
+    require(operation, part.empty() || part.data() != out.data() || dtype == out.dtype(),
+            "the type of the part that out is");
+  }
+  with_element(operation, dtype, [&]<class T>(T) {
+    auto** data = reinterpret_cast<const T**>(device.scratch(parts.size() * sizeof(T*)));
+    std::transform(parts.begin(), parts.end(), data, [](const View& part) { return part.as<T>(); });
+    const auto& kernels = device.kernels().of<T>();
+    const auto count = static_cast<std::int64_t>(parts.size());
+    if (out.dtype() == base::DType::bf16)
+      kernels.sum_to_bf16(count, data, out.num_elements(), out.as<base::Bf16>(), device.threads());
+    else
+      kernels.sum_to_float(count, data, out.num_elements(), out.as<float>(), device.threads());
+  });
 }
 
 void round(Device& device, View x, View y) {

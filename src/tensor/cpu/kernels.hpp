@@ -26,6 +26,9 @@ struct ElementKernels {
   void (*activation_backward)(Activation kind, std::int64_t size, const T* z, const T* dy, T* dz, int threads);
   void (*attention_forward)(const AttentionForwardArgs<T>& args, int threads);
   void (*attention_backward)(const AttentionBackwardArgs<T>& args, int threads);
+  /// out [size] = parts [count][size] added in order; out may be one of them.
+  void (*sum_to_float)(std::int64_t count, const T* const* parts, std::int64_t size, float* out, int threads);
+  void (*sum_to_bf16)(std::int64_t count, const T* const* parts, std::int64_t size, base::Bf16* out, int threads);
   void (*cross_entropy)(const CrossEntropyArgs<T>& args, int threads);
   /// statistics [3, R]
   void (*cross_entropy_partial)(const PartialCrossEntropyArgs<T>& args, float* statistics, int threads);

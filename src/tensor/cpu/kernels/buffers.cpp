@@ -42,6 +42,28 @@ void add(std::int64_t size, const float* first, const float* second, float* targ
   for (std::int64_t i = 0; i < size; ++i) target[i] = first[i] + second[i];
 }
 
+/// A block of sums stays in the cache while the parts pass by, and is stored when all were read.
+template <class T, class Out>
+void sum_in_order(std::int64_t count, const T* const* parts, std::int64_t size, Out* out, int threads) {
+  constexpr std::int64_t kBlock = 1024;
+#pragma omp parallel for schedule(static) num_threads(threads)
+  for (std::int64_t first = 0; first < size; first += kBlock) {
+    const std::int64_t n = least(kBlock, size - first);
+    alignas(64) float sum[kBlock];
+    for (std::int64_t i = 0; i < n; ++i) sum[i] = load(parts[0][first + i]);
+    for (std::int64_t part = 1; part < count; ++part) {
+      const T* from = parts[part] + first;
+      for (std::int64_t i = 0; i < n; ++i) sum[i] += load(from[i]);
+    }
+    for (std::int64_t i = 0; i < n; ++i) store(out[first + i], sum[i]);
+  }
+}
+
+template void sum_in_order(std::int64_t, const float* const*, std::int64_t, float*, int);
+template void sum_in_order(std::int64_t, const float* const*, std::int64_t, Bf16*, int);
+template void sum_in_order(std::int64_t, const Bf16* const*, std::int64_t, float*, int);
+template void sum_in_order(std::int64_t, const Bf16* const*, std::int64_t, Bf16*, int);
+
 namespace {
 
 template <bool with_rounded>

@@ -30,6 +30,8 @@ template <class T>
 void attention_forward(const AttentionForwardArgs<T>& args, int threads);
 template <class T>
 void attention_backward(const AttentionBackwardArgs<T>& args, int threads);
+template <class T, class Out>
+void sum_in_order(std::int64_t count, const T* const* parts, std::int64_t size, Out* out, int threads);
 template <class T>
 void cross_entropy(const CrossEntropyArgs<T>& args, int threads);
 template <class T>
