@@ -18,6 +18,25 @@ MPI_Comm with_returned_errors(MPI_Comm comm) {
   return comm;
 }
 
+struct Group {
+  MPI_Group group = MPI_GROUP_NULL;
+  explicit Group(MPI_Comm comm) { check(MPI_Comm_group(comm, &group), "MPI_Comm_group"); }
+  ~Group() {
+    if (MPI_Group_free(&group) != MPI_SUCCESS) fmt::print(stderr, "warning: MPI_Group_free failed\n");
+  }
+  Group(const Group&) = delete;
+  Group& operator=(const Group&) = delete;
+};
+
+/// The rank in `whole` of rank 0 of `part`.
+int first_rank_of(MPI_Comm part, MPI_Comm whole) {
+  const Group from(part), to(whole);
+  const int zero = 0;
+  int rank = MPI_UNDEFINED;
+  check(MPI_Group_translate_ranks(from.group, 1, &zero, to.group, &rank), "MPI_Group_translate_ranks");
+  return rank;
+}
+
 }  // namespace
 
 Communicator::Handle::~Handle() {
@@ -44,6 +63,7 @@ void Communicator::adopt(std::unique_ptr<Handle> handle) {
         "MPI_Comm_split_type");
   check(MPI_Comm_rank(node.comm, &node_rank_), "MPI_Comm_rank");
   check(MPI_Comm_size(node.comm, &node_size_), "MPI_Comm_size");
+  node_ = first_rank_of(node.comm, handle_->comm);
 }
 
 Communicator Communicator::world(double timeout_seconds) {
@@ -52,14 +72,16 @@ Communicator Communicator::world(double timeout_seconds) {
   with_returned_errors(handle->comm);
   Communicator world;
   world.timeout_seconds_ = timeout_seconds;
+  world.name_ = "all ranks";
   world.adopt(std::move(handle));
   return world;
 }
 
-Communicator Communicator::split(int color) const {
+Communicator Communicator::split(int color, int key) const {
   auto handle = std::make_unique<Handle>();
-  check(MPI_Comm_split(handle_->comm, color < 0 ? MPI_UNDEFINED : color, rank_, &handle->comm), "MPI_Comm_split");
+  check(MPI_Comm_split(handle_->comm, color < 0 ? MPI_UNDEFINED : color, key, &handle->comm), "MPI_Comm_split");
   Communicator group;
+  group.name_ = name_.starts_with("part of ") ? name_ : "part of " + name_;
   group.timeout_seconds_ = timeout_seconds_;
   group.poll_hook_ = poll_hook_;
   group.size_ = 0;

@@ -11,6 +11,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace tessera::comm {
@@ -59,13 +60,19 @@ class Communicator {
   /// Ranks of this group on this node, and this rank's number among them.
   int node_size() const { return node_size_; }
   int node_rank() const { return node_rank_; }
+  /// The node of this rank: the lowest rank of this group on it.
+  int node() const { return node_; }
+  /// Names the group in messages: "all ranks", "tensor axis".
+  const std::string& name() const { return name_; }
+  void set_name(std::string name) { name_ = std::move(name); }
   void set_timeout(double seconds) { timeout_seconds_ = seconds; }
   /// Called about every millisecond while wait() polls; may throw (a request to stop at once).
   void set_poll_hook(std::function<void()> hook) { poll_hook_ = std::move(hook); }
 
-  /// Ranks of equal `color` form a new group, ordered by rank. color < 0: in no group (returns an empty communicator of
-  /// size 0).
-  Communicator split(int color) const;
+  /// Ranks of equal `color` form a new group, ordered by `key` (equal keys by rank), else by rank. color < 0: in no
+  /// group (returns an empty communicator of size 0). The group inherits time-out and poll hook.
+  Communicator split(int color, int key) const;
+  Communicator split(int color) const { return split(color, rank_); }
 
   // Point to point: both ends name the same number of elements. Counts above INT_MAX are cut into several messages.
   template <class T>
@@ -114,8 +121,8 @@ class Communicator {
   struct Handle;  // MPI_Comm
   void adopt(std::unique_ptr<Handle> handle);
   std::unique_ptr<Handle> handle_;
-  int rank_ = 0, size_ = 1, node_rank_ = 0, node_size_ = 1;
-  std::string host_;
+  int rank_ = 0, size_ = 1, node_ = 0, node_rank_ = 0, node_size_ = 1;
+  std::string host_, name_;
   double timeout_seconds_ = 600;
   std::function<void()> poll_hook_;
   mutable std::uint64_t bytes_sent_ = 0;
