@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Messages between ranks. mpi.h stays in this room. MPI moves bytes; sums are made by our own kernels in rank order.
+// Messages between ranks. mpi.h stays in this room. MPI moves bytes; sums are made by our own kernels in rank order,
+// but for iall_reduce, which hands them to the site's MPI.
 // No message blocks inside MPI: each is posted non-blocking and awaited in one polling function (Communicator::wait),
 // which yields the core, looks at the deadline and calls the poll hook. Only start and end of MPI and making and
 // freeing a communicator are MPI's own collectives. Every return code is checked.
@@ -95,7 +96,7 @@ class Communicator {
   void broadcast(std::span<T> data, int root, const char* what) const {
     broadcast_bytes(std::as_writable_bytes(data), root, what);
   }
-  /// all [size * n] = the n elements of every rank, in rank order.
+  /// all [size * n] = the n elements of every rank, in rank order. Each rank sends (size - 1) * n elements.
   template <class T>
   void all_gather(std::span<const T> mine, std::span<T> all, const char* what) const {
     all_gather_bytes(std::as_bytes(mine), std::as_writable_bytes(all), what);
@@ -103,6 +104,12 @@ class Communicator {
   /// Sum of one double over ranks, added in rank order: the same bits on every rank and every run.
   double sum(double value, const char* what) const;
   double max(double value, const char* what) const;
+  /// The same for each of a few values, in place; each rank sends them size - 1 times.
+  void sum(std::span<double> values, const char* what) const;
+  /// Starts values = their sum over ranks, made by MPI itself: another library or layout may give other bits. Takes no
+  /// tag: all ranks start these in the same order. Counts as the 2 (size - 1) / size times the bytes that an optimal
+  /// algorithm sends, rounded down.
+  Request iall_reduce(std::span<float> values) const;
   /// Every rank's text, in rank order (for error reports and tables).
   std::vector<std::string> gather_text(const std::string& mine, const char* what) const;
   std::string broadcast_text(const std::string& text, int root, const char* what) const;
@@ -117,6 +124,8 @@ class Communicator {
   Request ireceive_bytes(std::span<std::byte> data, int from, int tag) const;
   void broadcast_bytes(std::span<std::byte> data, int root, const char* what) const;
   void all_gather_bytes(std::span<const std::byte> mine, std::span<std::byte> all, const char* what) const;
+  void gather_around_ring(std::span<const std::byte> mine, std::span<std::byte> all, const char* what) const;
+  void gather_by_doubling(std::span<const std::byte> mine, std::span<std::byte> all, const char* what) const;
 
   struct Handle;  // MPI_Comm
   void adopt(std::unique_ptr<Handle> handle);

@@ -2,6 +2,8 @@
 // Private to this room: the MPI handles behind the public classes, and the check of return codes.
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <mpi.h>
 #include <vector>
 
@@ -23,5 +25,19 @@ struct Communicator::Handle {
 
 /// Tags: users have [0, kReservedTag), collectives the one above.
 inline constexpr int kReservedTag = 1 << 14;
+
+// MPI 3.1 counts are int. A round number below INT_MAX, so that parts stay aligned.
+inline constexpr std::size_t kMostInOneCall = std::size_t{1} << 30;
+
+/// Calls post(offset, count) for each part of a message of `size` elements; one without elements is one empty part.
+template <class Post>
+void for_each_part(std::size_t size, Post post) {
+  std::size_t offset = 0;
+  do {
+    const std::size_t count = std::min(size - offset, kMostInOneCall);
+    post(offset, static_cast<int>(count));
+    offset += count;
+  } while (offset < size);
+}
 
 }  // namespace tessera::comm

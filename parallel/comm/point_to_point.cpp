@@ -1,28 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <algorithm>
 #include <exception>
 
 #include "comm/mpi_check.hpp"
 
 namespace tessera::comm {
-namespace {
-
-// MPI 3.1 counts are int. A round number below INT_MAX, so that parts stay aligned.
-constexpr std::size_t kMostBytes = std::size_t{1} << 30;
-
-/// Calls post(offset, bytes) for each part of a message of `size` bytes; a message without bytes is one empty part.
-template <class Post>
-void for_each_part(std::size_t size, Post post) {
-  std::size_t offset = 0;
-  do {
-    const std::size_t bytes = std::min(size - offset, kMostBytes);
-    post(offset, static_cast<int>(bytes));
-    offset += bytes;
-  } while (offset < size);
-}
-
-}  // namespace
-
 Request::Request() = default;
 Request::Request(Request&&) noexcept = default;
 

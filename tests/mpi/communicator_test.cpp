@@ -79,6 +79,57 @@ BOOST_AUTO_TEST_CASE(sums_are_made_in_rank_order_with_the_same_bits_everywhere) 
   BOOST_TEST(ranks.max(-1.0 - ranks.rank(), "max") == -1.0);
 }
 
+BOOST_AUTO_TEST_CASE(few_and_many_bytes_are_gathered_alike) {
+  for (int members = 1; members <= world().size(); ++members) {  // 3 ranks: not a power of two
+    const Communicator ranks = world().split(world().rank() < members ? 0 : -1);
+    if (ranks.size() == 0) continue;
+    const auto others = static_cast<std::size_t>(ranks.size() - 1);
+    for (const std::size_t size : {std::size_t{1}, std::size_t{3}, std::size_t{16'384}, std::size_t{100'003}}) {
+      const auto value = [&](std::size_t rank, std::size_t i) { return static_cast<float>(rank * 1000 + i % 997); };
+      std::vector<float> mine(size), all(size * (others + 1), -1);
+      for (std::size_t i = 0; i < size; ++i) mine[i] = value(static_cast<std::size_t>(ranks.rank()), i);
+      const std::uint64_t before = ranks.bytes_sent();
+      ranks.all_gather<float>(mine, all, "parts");
+      BOOST_TEST(ranks.bytes_sent() - before == others * size * sizeof(float));
+      std::size_t wrong = 0;
+      for (std::size_t i = 0; i < all.size(); ++i) wrong += all[i] != value(i / size, i % size);
+      BOOST_TEST(wrong == 0u, wrong << " of " << all.size() << " on " << ranks.size() << " ranks");
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(lists_of_doubles_are_summed_in_rank_order) {
+  const Communicator& ranks = world();
+  const auto value = [](int rank, int i) { return 0.1 * i + 1e16 * (rank % 2 ? 1.0 : -1.0) * rank; };  // order matters
+  std::vector<double> values(101);
+  for (int i = 0; i < 101; ++i) values[static_cast<std::size_t>(i)] = value(ranks.rank(), i);
+  ranks.sum(values, "values");
+  for (int i = 0; i < 101; ++i) {
+    double expected = value(0, i);
+    for (int rank = 1; rank < ranks.size(); ++rank) expected += value(rank, i);
+    BOOST_TEST(std::bit_cast<std::uint64_t>(values[static_cast<std::size_t>(i)]) ==
+               std::bit_cast<std::uint64_t>(expected));
+  }
+  ranks.sum(std::span<double>(), "nothing");
+}
+
+BOOST_AUTO_TEST_CASE(sums_of_the_mpi_library_are_started_and_awaited) {
+  const Communicator& ranks = world();
+  const auto size = static_cast<unsigned>(ranks.size());
+  std::vector<float> first(100'003), second(5), none;
+  for (std::size_t i = 0; i < first.size(); ++i) first[i] = static_cast<float>(i % 100 + 1000u * world().rank());
+  std::fill(second.begin(), second.end(), 1.5f);
+  const std::uint64_t before = ranks.bytes_sent();
+  comm::Request one = ranks.iall_reduce(first), two = ranks.iall_reduce(second), three = ranks.iall_reduce(none);
+  BOOST_TEST(ranks.bytes_sent() - before == 2 * (size - 1) * 400'012 / size + 2 * (size - 1) * 20 / size);
+  while (!ranks.test(two)) continue;
+  ranks.wait(one, "first sum");
+  ranks.wait(three, "sum of nothing");
+  for (std::size_t i = 0; i < first.size(); i += 1009)
+    BOOST_TEST(first[i] == static_cast<float>(size * (i % 100) + 1000 * (size * (size - 1) / 2)));
+  BOOST_TEST(second.back() == 1.5f * static_cast<float>(size));
+}
+
 BOOST_AUTO_TEST_CASE(split_by_color) {
   const Communicator& ranks = world();
   const Communicator half = ranks.split(ranks.rank() % 2);
