@@ -11,7 +11,7 @@ namespace tessera::config {
 namespace {
 
 constexpr std::int64_t kMostSteps = 1'000'000'000'000, kMostSequences = 1'000'000'000, kMostTokens = 100'000'000,
-                       kMostWidth = 1'000'000, kMostRampTokens = 1'000'000'000'000'000;
+                       kMostWidth = 1'000'000, kMostLayers = 100'000, kMostRampTokens = 1'000'000'000'000'000;
 
 Option seed_option() {
   const char* key = "run.seed";
@@ -84,11 +84,12 @@ void add_run(std::vector<Option>& table) {
                                1, kMostSteps));
   table.push_back(count_option("run.eval_interval", "steps between evaluations; 0: only at the end", run,
                                &RunConfig::eval_interval, 0, kMostSteps));
+  table.push_back(bool_option("run.trace", "write a trace of the first steps of this start", run, &RunConfig::trace));
 }
 
 void add_model(std::vector<Option>& table) {
   const auto model = &Config::model;
-  table.push_back(count_option("model.layers", "decoder blocks", model, &ModelConfig::layers, 1, 100'000));
+  table.push_back(count_option("model.layers", "decoder blocks", model, &ModelConfig::layers, 1, kMostLayers));
   table.push_back(
       count_option("model.hidden", "width of the residual stream", model, &ModelConfig::hidden, 2, kMostWidth));
   table.push_back(
@@ -169,7 +170,28 @@ void add_optim(std::vector<Option>& table) {
 
 void add_parallel(std::vector<Option>& table) {
   const auto parallel = &Config::parallel;
-  table.push_back(auto_option("parallel.data", "data ranks; auto: all", parallel, &ParallelConfig::data, most_ranks));
+  table.push_back(auto_option("parallel.data", "data ranks; auto: all ranks / (tensor x pipeline)", parallel,
+                              &ParallelConfig::data, most_ranks));
+  table.push_back(count_option("parallel.tensor", "ranks that share out each layer: heads, MLP columns, vocabulary",
+                               parallel, &ParallelConfig::tensor, 1, most_ranks));
+  table.push_back(count_option("parallel.pipeline", "ranks that share out the layers", parallel,
+                               &ParallelConfig::pipeline, 1, most_ranks));
+  table.push_back(choice_option("parallel.pipeline_schedule", "order in which pipeline ranks compute micro-batches",
+                                parallel, &ParallelConfig::pipeline_schedule,
+                                {"gpipe", "1f1b", "interleaved", "zero_bubble"}));
+  table.push_back(count_option("parallel.virtual_stages", "interleaved: stretches of layers that a rank holds",
+                               parallel, &ParallelConfig::virtual_stages, 1, kMostLayers));
+  table.push_back(bool_option("parallel.sequence",
+                              "tensor ranks share out the rows of LayerNorm, dropout and residual, too", parallel,
+                              &ParallelConfig::sequence));
+  table.push_back(count_option("parallel.zero",
+                               "data ranks share out 1: masters and moments, 2: summed gradients, too; 0: nothing",
+                               parallel, &ParallelConfig::zero, 0, 2));
+  table.push_back(choice_option("parallel.wire", "type in which gradients travel between data ranks", parallel,
+                                &ParallelConfig::wire, {"fp32", "bf16"}));
+  table.push_back(choice_option("parallel.reduce",
+                                "who sums gradients; ordered: we, in order of ranks, bit-stable; mpi: the MPI library",
+                                parallel, &ParallelConfig::reduce, {"ordered", "mpi"}));
   table.push_back(seconds_option("parallel.timeout", "seconds a rank waits for a message before the job ends", parallel,
                                  &ParallelConfig::timeout));
   table.push_back(bytes_option("parallel.bucket", "bytes of gradient that are summed over ranks together", parallel,

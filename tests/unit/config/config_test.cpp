@@ -56,6 +56,7 @@ std::string other_value(const Option& option) {
     return option.values.substr(bar + 3);
   }
   if (option.key == "run.precision") return "fp32";
+  if (option.key == "parallel.zero") return "2";
   if (option.values.find("in [0, 1") != std::string::npos) return "0.25";
   return "7";
 }
@@ -130,6 +131,15 @@ BOOST_AUTO_TEST_CASE(bad_values_name_key_value_and_rule) {
                                                        {"model.tied_head", "yes", "true"},
                                                        {"parallel.timeout", "0", "time"},
                                                        {"parallel.bucket", "1", "4 bytes"},
+                                                       {"parallel.tensor", "0", "from 1"},
+                                                       {"parallel.pipeline", "2M", "1000000"},
+                                                       {"parallel.pipeline_schedule", "2f2b", "zero_bubble"},
+                                                       {"parallel.virtual_stages", "0", "from 1"},
+                                                       {"parallel.sequence", "1", "true"},
+                                                       {"parallel.zero", "3", "from 0 to 2"},
+                                                       {"parallel.wire", "fp16", "bf16"},
+                                                       {"parallel.reduce", "nccl", "ordered"},
+                                                       {"run.trace", "3", "true"},
                                                        {"run.dir", "a#b", "#"},
                                                        {"model.vocab", "1", "auto"},
                                                        {"checkpoint.keep", "0", "from 1"},
