@@ -5,31 +5,12 @@
 #include <fmt/core.h>
 
 #include "base/error.hpp"
+#include "config/layout_rules.hpp"
 #include "config/options.hpp"
+#include "config/remedies.hpp"
 
 namespace tessera::config {
 namespace {
-
-/// The divisors of `number` next to `wanted`, for remedies: "4 or 8".
-std::string divisors_near(std::int64_t number, std::int64_t wanted) {
-  std::int64_t below = 1, above = number;
-  const auto look_at = [&](std::int64_t divisor) {
-    if (divisor <= wanted) below = std::max(below, divisor);
-    if (divisor >= wanted) above = std::min(above, divisor);
-  };
-  for (std::int64_t small = 1; small * small <= number; ++small) {
-    if (number % small != 0) continue;
-    look_at(small);
-    look_at(number / small);
-  }
-  return below == above ? std::to_string(below) : fmt::format("{} or {}", below, above);
-}
-
-/// Multiples of `step` next to `value`.
-std::string multiples_near(std::int64_t value, std::int64_t step) {
-  const std::int64_t below = value / step * step;
-  return below == 0 ? std::to_string(step) : fmt::format("{} or {}", below, below + step);
-}
 
 void check_model(const ModelConfig& model, std::vector<Problem>& problems) {
   if (model.hidden % model.heads != 0)
@@ -129,29 +110,6 @@ void check_tokens(const Config& config, std::vector<Problem>& problems) {
                                                  config.run.steps, config.optim.batch, config.model.context, tokens)});
 }
 
-void check_batch(const Config& config, int ranks, std::vector<Problem>& problems) {
-  const std::int64_t batch = config.optim.batch, micro = config.optim.micro_batch;
-  if (config.parallel.data != "auto" && config.parallel.data != std::to_string(ranks))
-    problems.push_back(
-        {"parallel.data",
-         fmt::format("parallel.data = {}, but the job has {} rank(s), which are all data ranks: use auto, "
-                     "or start as many ranks",
-                     config.parallel.data, ranks)});
-  if (batch == 0) return;
-  const std::string key = config.optim.batch_start > 0 ? "optim.batch_start" : "optim.batch";
-  const std::int64_t first = config.optim.first_batch();
-  if (first % ranks != 0) {
-    problems.push_back({key, fmt::format("{} = {} must divide by the {} data ranks: use {}", key, first, ranks,
-                                         multiples_near(first, ranks))});
-    return;
-  }
-  const std::int64_t share = first / ranks;
-  if (micro > 0 && share % micro != 0)
-    problems.push_back({"optim.micro_batch",
-                        fmt::format("optim.micro_batch = {} must divide a rank's share of {}, {} / {} = {}: use {}",
-                                    micro, key, first, ranks, share, divisors_near(share, std::min(micro, share)))});
-}
-
 }  // namespace
 
 std::vector<Problem> validate(const Config& config, int ranks) {
@@ -164,7 +122,7 @@ std::vector<Problem> validate(const Config& config, int ranks) {
   check_tokens(config, problems);
   check_schedule(config.optim, config.run.steps, problems);
   check_ramp(config.optim, problems);
-  check_batch(config, ranks, problems);
+  check_layout(config, ranks, problems);
   return problems;
 }
 
