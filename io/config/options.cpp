@@ -164,7 +164,10 @@ void add_optim(std::vector<Option>& table) {
   table.push_back(count_option("optim.batch_ramp", "tokens over which the batch grows in a line to optim.batch", optim,
                                &OptimConfig::batch_ramp, 0, kMostRampTokens));
   table.push_back(count_option(
-      "optim.micro_batch", "sequences computed at once on a rank; auto: its share of the batch, at most 8192 tokens",
+      "optim.micro_batch",
+      "sequences computed at once on a rank; auto: its share of the batch, at most 8192 tokens; with a pipeline at "
+      "most "
+      "share / (4 x pipeline), so that its ranks seldom wait, interleaved: micro-batches in multiples of pipeline",
       optim, &OptimConfig::micro_batch, 1, kMostSequences, "auto"));
 }
 

@@ -54,8 +54,7 @@ void BenchSetup::use_synthetic_tokens(int ranks) {
         config.model.vocab == 0 ? "auto" : std::to_string(config.model.vocab), synthetic->vocab_size(),
         synthetic->vocab_size());
   tokens = train::TokenRange{&*synthetic, 0, synthetic->num_tokens()};
-  if (config.optim.micro_batch == 0)
-    config.optim.micro_batch = train::automatic_micro_batch(config.optim.batch / ranks, config.model.context);
+  if (config.optim.micro_batch == 0) config.optim.micro_batch = train::automatic_micro_batch(config, ranks);
 }
 
 std::int64_t steps_of(const ConfigCall& call, const char* flag, std::int64_t fallback, std::int64_t least) {

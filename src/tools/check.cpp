@@ -43,9 +43,7 @@ config::Config resolve_without_training(const config::Config& config, int ranks)
   }
   if (resolved.model.vocab == 0)
     base::fail_usage("model.vocab = auto takes the vocabulary from data.train, which is not set: set one of the two");
-  if (resolved.optim.micro_batch == 0)
-    resolved.optim.micro_batch = train::automatic_micro_batch(
-        std::max<std::int64_t>(1, config.optim.first_batch() / ranks), config.model.context);
+  if (resolved.optim.micro_batch == 0) resolved.optim.micro_batch = train::automatic_micro_batch(config, ranks);
   return resolved;
 }
 

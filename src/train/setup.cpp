@@ -7,6 +7,7 @@
 
 #include "base/error.hpp"
 #include "config/data_files.hpp"
+#include "config/layout.hpp"
 #include "data/split.hpp"
 
 namespace tessera::train {
@@ -62,12 +63,21 @@ RunData::RunData(const config::DataConfig& config) {
     base::fail_usage("data.tokenizer = '{}' is not the tokenizer of data.train = '{}'", config.tokenizer, config.train);
 }
 
-std::int64_t automatic_micro_batch(std::int64_t sequences_per_rank, std::int64_t context) {
-  constexpr std::int64_t kMostTokens = 8192;
-  std::int64_t micro =
-      std::clamp<std::int64_t>(kMostTokens / context, 1, std::max<std::int64_t>(1, sequences_per_rank));
-  while (sequences_per_rank % micro != 0) --micro;
+std::int64_t automatic_micro_batch(std::int64_t sequences_per_rank, std::int64_t context, std::int64_t stages,
+                                   bool interleaved) {
+  constexpr std::int64_t kMostTokens = 8192, kLeastForEachStage = 4;
+  const std::int64_t divisible = interleaved ? sequences_per_rank / stages : sequences_per_rank;
+  std::int64_t most = sequences_per_rank;
+  if (stages > 1) most = std::min(most / (kLeastForEachStage * stages), divisible);
+  std::int64_t micro = std::clamp<std::int64_t>(kMostTokens / context, 1, std::max<std::int64_t>(1, most));
+  while (divisible % micro != 0) --micro;
   return micro;
+}
+
+std::int64_t automatic_micro_batch(const config::Config& config, int ranks) {
+  const config::Layout layout = config::layout_of(config, ranks);
+  return automatic_micro_batch(config.optim.first_batch() / layout.data, config.model.context, layout.pipeline,
+                               config.parallel.pipeline_schedule == "interleaved");
 }
 
 config::Config resolve(const config::Config& config, const RunData& data, int ranks) {
@@ -78,6 +88,11 @@ config::Config resolve(const config::Config& config, const RunData& data, int ra
   if (resolved.model.vocab < vocab)
     problems +=
         fmt::format("\n  model.vocab = {} is smaller than the tokenizer's {}: use auto", config.model.vocab, vocab);
+  if (resolved.model.vocab < resolved.parallel.tensor)
+    problems += fmt::format(
+        "\n  parallel.tensor = {} leaves ranks without a token of the vocabulary of {}: use parallel.tensor = {} or "
+        "less",
+        resolved.parallel.tensor, resolved.model.vocab, resolved.model.vocab);
   document_end(config.data, *data.first_file().tokenizer());  // throws where a mask is asked for in vain
   const std::int64_t context = resolved.model.context;
   for (const auto& [range, weight] : data.mixture.sources)
@@ -93,8 +108,7 @@ config::Config resolve(const config::Config& config, const RunData& data, int ra
           "data.valid",
           range.file->path(), range.num_tokens());
   if (!problems.empty()) base::fail_usage("configuration and data do not fit:{}", problems);
-  if (resolved.optim.micro_batch == 0)
-    resolved.optim.micro_batch = automatic_micro_batch(resolved.optim.first_batch() / ranks, context);
+  if (resolved.optim.micro_batch == 0) resolved.optim.micro_batch = automatic_micro_batch(resolved, ranks);
   return resolved;
 }
 

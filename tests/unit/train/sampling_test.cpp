@@ -69,6 +69,25 @@ BOOST_AUTO_TEST_CASE(micro_batches_divide_the_share_and_stay_small) {
   BOOST_TEST(automatic_micro_batch(6, 2048) == 3);
 }
 
+BOOST_AUTO_TEST_CASE(micro_batches_keep_a_pipeline_busy) {
+  BOOST_TEST(automatic_micro_batch(64, 64, 4) == 4);        // 16 of them
+  BOOST_TEST(automatic_micro_batch(64, 4096, 4) == 2);      // 8192 tokens
+  BOOST_TEST(automatic_micro_batch(72, 64, 4) == 4);        // 18, where 16 would leave a rest
+  BOOST_TEST(automatic_micro_batch(7, 64, 4) == 1);         // the share allows no more
+  BOOST_TEST(automatic_micro_batch(72, 64, 4, true) == 3);  // 24: a multiple of 4
+  BOOST_TEST(automatic_micro_batch(12, 64, 4, true) == 1);
+  config::Config config;
+  config.optim.batch = 512;
+  config.optim.batch_start = 128;
+  config.model.context = 64;
+  BOOST_TEST(automatic_micro_batch(config, 4) == 32);  // 4 data ranks
+  config.parallel.tensor = config.parallel.pipeline = 2;
+  BOOST_TEST(automatic_micro_batch(config, 4) == 16);  // one, 8 micro-batches
+  BOOST_TEST(automatic_micro_batch(config, 8) == 8);
+  config.optim.batch = config.optim.batch_start = 0;
+  BOOST_TEST(automatic_micro_batch(config, 8) == 1);
+}
+
 BOOST_AUTO_TEST_CASE(flops_follow_both_conventions) {
   config::ModelConfig config;  // GPT-2 124M
   config.vocab = 50304;
