@@ -8,6 +8,7 @@
 #include "base/stopwatch.hpp"
 #include "base/units.hpp"
 #include "comm/together.hpp"
+#include "config/layout.hpp"
 #include "config/threads.hpp"
 #include "metrics/process_memory.hpp"
 #include "plan/memory.hpp"
@@ -161,8 +162,9 @@ base::ExitCode run_bench(Invocation& invocation) {
   measure(setup, replica, figures);
   figures.peak_memory_bytes =
       static_cast<std::int64_t>(world.max(static_cast<double>(metrics::peak_memory_bytes()), "peak memory"));
+  const int data_ranks = config::layout_of(setup.config, world.size()).data;
   figures.predicted_memory_bytes =
-      plan::predict_memory(setup.config, {world.size(), device->threads(), resident}).total();
+      plan::predict_memory(setup.config, {data_ranks, device->threads(), resident}).total();
   if (!invocation.is_root()) return base::ExitCode::done;
   if (call.flags.contains("json"))
     fmt::print("{}", bench_json(setup.config, figures));

@@ -4,6 +4,7 @@
 
 #include "base/units.hpp"
 #include "comm/together.hpp"
+#include "config/layout.hpp"
 #include "config/options.hpp"
 #include "config/print.hpp"
 #include "config/validate.hpp"
@@ -47,6 +48,24 @@ config::Config resolve_without_training(const config::Config& config, int ranks)
   return resolved;
 }
 
+/// How often gradients travel over the data axis in a step of the whole batch.
+std::int64_t gradient_exchanges(const config::Config& config, const config::Layout& layout) {
+  if (layout.data == 1) return 0;
+  return config.parallel.zero == 2 ? config::num_micro_batches(config, layout, config.optim.batch) : 1;
+}
+
+json::Json to_json(const config::Config& config, const config::Layout& layout) {
+  const config::ParallelConfig& parallel = config.parallel;
+  json::Json object{json::Object{}};
+  object.set("data", layout.data).set("pipeline", layout.pipeline).set("tensor", layout.tensor);
+  object.set("pipeline_schedule", parallel.pipeline_schedule).set("virtual_stages", parallel.virtual_stages);
+  object.set("sequence", parallel.sequence).set("zero", parallel.zero);
+  object.set("wire", parallel.wire).set("reduce", parallel.reduce);
+  object.set("micro_batches", config::num_micro_batches(config, layout, config.optim.batch));
+  object.set("gradient_exchanges", gradient_exchanges(config, layout));
+  return object;
+}
+
 void print_json(const config::Config& config, int ranks, const plan::MemoryPlan& memory) {
   const train::FlopsPerToken flops = train::flops_per_token(config.model);
   json::Json parts{json::Object{}};
@@ -55,6 +74,7 @@ void print_json(const config::Config& config, int ranks, const plan::MemoryPlan&
   parts.set("work_space", memory.work).set("program", memory.program).set("peak", memory.total());
   json::Json object{json::Object{}};
   object.set("parameters", model::num_parameters(config.model)).set("ranks", ranks);
+  object.set("layout", to_json(config, config::layout_of(config, ranks)));
   object.set("micro_batch", config.optim.micro_batch).set("flops_per_token_causal", flops.causal);
   object.set("flops_per_token_palm", flops.palm).set("memory_bytes_per_rank", std::move(parts));
   fmt::print("{}\n", object.dump());
@@ -73,8 +93,9 @@ base::ExitCode run_check(Invocation& invocation) {
   const int ranks = call.ranks;
   comm::together(invocation.world, "check", [&] { config = resolve_without_training(call.config, ranks); });
   if (!invocation.is_root()) return base::ExitCode::done;
-  const plan::MemoryPlan memory =
-      plan::predict_memory(config, {ranks, call.threads, static_cast<std::uint64_t>(metrics::resident_memory_bytes())});
+  const config::Layout layout = config::layout_of(config, ranks);
+  const plan::MemoryPlan memory = plan::predict_memory(
+      config, {layout.data, call.threads, static_cast<std::uint64_t>(metrics::resident_memory_bytes())});
   if (call.flags.contains("json")) {
     print_json(config, ranks, memory);
     return base::ExitCode::done;
@@ -88,8 +109,15 @@ base::ExitCode run_check(Invocation& invocation) {
              base::format_short(static_cast<double>(parameters)));
   fmt::print("work: {:.4f} GFLOP a token (causal), {:.4f} (PaLM)\n", train::flops_per_token(m).causal / 1e9,
              train::flops_per_token(m).palm / 1e9);
-  fmt::print("batch: {} sequences of {} tokens over {} rank(s), micro-batch {}\n", config.optim.batch, m.context, ranks,
+  fmt::print("layout: {}\n", config::describe(config.parallel, layout));
+  fmt::print("batch: {} sequences of {} tokens over {} data rank(s), each in {} micro-batch(es) of {}\n",
+             config.optim.batch, m.context, layout.data, config::num_micro_batches(config, layout, config.optim.batch),
              config.optim.micro_batch);
+  if (const std::int64_t times = gradient_exchanges(config, layout); times > 1)
+    fmt::print(
+        "traffic: zero = 2 sends gradients after every micro-batch: {} times the gradient traffic of "
+        "zero = 1\n",
+        times);
   if (config.optim.batch_start > 0)
     fmt::print("ramp: from {} sequences a step in multiples of them, over {} tokens\n", config.optim.batch_start,
                base::format_count(static_cast<std::uint64_t>(config.optim.batch_ramp)));

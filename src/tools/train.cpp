@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include "comm/together.hpp"
+#include "config/layout.hpp"
 #include "config/print.hpp"
 #include "metrics/process_memory.hpp"
 #include "plan/memory.hpp"
@@ -16,11 +17,12 @@ namespace {
 
 void print_opening(const Invocation& invocation, const config::Config& config, const tensor::Device& device) {
   fmt::print("{}\n", version_line(device));
-  fmt::print("layout: {} ranks, data {}, {} threads a rank, {} ranks on this node\n", invocation.world.size(),
-             invocation.world.size(), device.threads(), invocation.world.node_size());
+  const int ranks = invocation.world.size();
+  const config::Layout layout = config::layout_of(config, ranks);
+  fmt::print("layout: {}\n", config::describe(config.parallel, layout));
+  fmt::print("ranks: {} of {} thread(s), {} on this node\n", ranks, device.threads(), invocation.world.node_size());
   const auto resident = static_cast<std::uint64_t>(metrics::resident_memory_bytes());
-  fmt::print("{}\n",
-             plan::describe(plan::predict_memory(config, {invocation.world.size(), device.threads(), resident})));
+  fmt::print("{}\n", plan::describe(plan::predict_memory(config, {layout.data, device.threads(), resident})));
   fmt::print("{}\n", config::to_ini(config));
 }
 
