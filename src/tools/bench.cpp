@@ -146,6 +146,9 @@ base::ExitCode run_bench(Invocation& invocation) {
   set_up(world, call, setup);
   if (call.config.optim.batch_ramp > 0 && invocation.is_root())
     fmt::print(stderr, "note: measured at optim.batch = {}, without the ramp to it\n", call.config.optim.batch);
+  config::Config asked = setup.config;
+  asked.run.steps = call.config.run.steps;
+  print_warnings(invocation, asked, world.size());
   const std::unique_ptr<tensor::Device> device = make_device(world, call.threads);
 
   BenchFigures figures;

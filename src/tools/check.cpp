@@ -93,6 +93,7 @@ base::ExitCode run_check(Invocation& invocation) {
   const int ranks = call.ranks;
   comm::together(invocation.world, "check", [&] { config = resolve_without_training(call.config, ranks); });
   if (!invocation.is_root()) return base::ExitCode::done;
+  print_warnings(invocation, config, ranks);
   const config::Layout layout = config::layout_of(config, ranks);
   const plan::MemoryPlan memory = plan::predict_memory(
       config, {layout.data, call.threads, static_cast<std::uint64_t>(metrics::resident_memory_bytes())});

@@ -13,6 +13,7 @@
 #include "config/options.hpp"
 #include "config/threads.hpp"
 #include "config/validate.hpp"
+#include "config/warnings.hpp"
 #include "tensor/library.hpp"
 
 namespace tessera::tools {
@@ -87,6 +88,11 @@ void settle_precision(const Invocation& invocation, config::Config& config) {
                "warning: run.precision = bf16, but the CPU of at least one rank ({}) has no AVX512-BF16 instructions: "
                "training in fp32\n",
                tensor::cpu_name());
+}
+
+void print_warnings(const Invocation& invocation, const config::Config& config, int ranks) {
+  if (!invocation.is_root()) return;
+  for (const std::string& warning : config::warnings(config, ranks)) fmt::print(stderr, "warning: {}\n", warning);
 }
 
 PlainCall::PlainCall(Invocation& invocation, const char* command, const std::vector<config::Flag>& flags,

@@ -42,6 +42,9 @@ bool wants_help(const std::vector<std::string>& arguments);
 /// slower. Collective.
 void settle_precision(const Invocation& invocation, config::Config& config);
 
+/// config::warnings() of a valid configuration, by rank 0 on standard error.
+void print_warnings(const Invocation& invocation, const config::Config& config, int ranks);
+
 /// Options of a command without a configuration. Not collective: problems are thrown as base::UsageError, by the
 /// constructor (unknown flags, more than `most_positional` words beside them) and by the readers (bad values), on every
 /// rank that asks. So that one message comes of them, commands read options in on_root() or comm::together().

@@ -45,6 +45,7 @@ base::ExitCode run_train(Invocation& invocation) {
   hooks.quiet = quiet;
   hooks.version = version_line(*device);
   hooks.begins = [&](const config::Config& resolved) {
+    print_warnings(invocation, resolved, invocation.world.size());
     if (invocation.is_root() && !quiet) print_opening(invocation, resolved, *device);
   };
   hooks.stop_requested = stop_requested;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Layouts that cannot be are refused with what can be; check shows the layout.
+// Layouts that cannot be are refused with what can be; what wastes ranks is warned of; check shows the layout.
 #include "cli/fixture.hpp"
 
 namespace tessera::testing {
@@ -88,6 +88,24 @@ BOOST_AUTO_TEST_CASE(check_tells_the_traffic_of_zero_2) {
   BOOST_TEST(two.output.find(traffic) != std::string::npos, two.output);
   for (const std::string& silent : {"--ranks 2" + options + "1", "--ranks 1" + options + "2"})
     BOOST_TEST(check(silent).output.find("zero = 2 sends") == std::string::npos, silent);
+}
+
+BOOST_FIXTURE_TEST_CASE(warnings_stand_on_standard_error_once, RunFixture) {
+  const std::string late = "warning: optim.warmup = 9 is longer than run.steps = 8: the run never reaches optim.lr";
+  const std::string bench = " bench --measure 1 --warmup 0 --config " + shell_quoted(config) + " --optim.warmup 9";
+  for (const ProcessResult& result :
+       {train("--optim.warmup 9 --quiet", 2), run_shell(tessera_on(2) + bench + " --run.threads 1"),
+        run_shell(tessera() + " check --json --config " + shell_quoted(config) + " --optim.warmup 9")}) {
+    BOOST_TEST(result.exit_code == 0, result.errors);
+    BOOST_TEST(result.errors.find(late) != std::string::npos, result.errors);
+    BOOST_TEST(result.errors.find(late) == result.errors.rfind(late), result.errors);
+  }
+  const ProcessResult uneven = check("--ranks 3 --parallel.tensor 3");
+  BOOST_TEST(uneven.exit_code == 0, uneven.errors);
+  BOOST_TEST(uneven.errors.find("warning: model.heads = 4 do not divide by parallel.tensor = 3") != std::string::npos,
+             uneven.errors);
+  const ProcessResult idle = check("--ranks 4 --parallel.pipeline 4 --optim.batch 2");
+  BOOST_TEST(idle.errors.find("ranks stand idle 60% of a step") != std::string::npos, idle.errors);
 }
 
 }  // namespace
