@@ -108,5 +108,14 @@ BOOST_FIXTURE_TEST_CASE(warnings_stand_on_standard_error_once, RunFixture) {
   BOOST_TEST(idle.errors.find("ranks stand idle 60% of a step") != std::string::npos, idle.errors);
 }
 
+BOOST_FIXTURE_TEST_CASE(the_deep_example_fits_eight_ranks, RunFixture) {
+  const ProcessResult result =
+      run_shell(tessera() + " check --ranks 8 --config " TESSERA_SOURCE_DIR "/configs/runs/deep96.cfg --data.train " +
+                shell_quoted(tokens));
+  BOOST_TEST(result.exit_code == 0, result.errors);
+  BOOST_TEST(result.errors == "");
+  BOOST_TEST(result.output.find("layout: data 1, pipeline 4 (1f1b), tensor 2") != std::string::npos, result.output);
+}
+
 }  // namespace
 }  // namespace tessera::testing
