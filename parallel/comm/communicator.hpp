@@ -75,7 +75,7 @@ class Communicator {
   Communicator split(int color, int key) const;
   Communicator split(int color) const { return split(color, rank_); }
 
-  // Point to point: both ends name the same number of elements. Counts above INT_MAX are cut into several messages.
+  // Point to point: both ends name the same number of elements. Long messages are cut into several; any length will do.
   template <class T>
   Request isend(std::span<const T> data, int to, int tag) const {
     return isend_bytes(std::as_bytes(data), to, tag);
@@ -84,7 +84,7 @@ class Communicator {
   Request ireceive(std::span<T> data, int from, int tag) const {
     return ireceive_bytes(std::as_writable_bytes(data), from, tag);
   }
-  /// The one polling function. `what` names the operation in errors.
+  /// The one polling function. `what` names the operation in errors. After 5 ms it sleeps between polls.
   void wait(Request& request, const char* what) const;
   /// Progress without blocking: true if `request` is complete.
   bool test(Request& request) const;

@@ -15,7 +15,8 @@ namespace tessera::comm {
 void check(int code, const char* operation);
 
 struct RequestState {
-  std::vector<MPI_Request> parts;  // a message above INT_MAX bytes is several
+  std::vector<MPI_Request> parts;  // of a long message, in the order sent
+  bool moves = false;              // a part has arrived, so that the others are on their way
 };
 
 struct Communicator::Handle {

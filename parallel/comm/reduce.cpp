@@ -25,6 +25,7 @@ Request Communicator::iall_reduce(std::span<float> values) const {
   Request request;
   if (size_ == 1) return request;
   request.state_ = std::make_unique<RequestState>();
+  request.state_->moves = true;  // nothing shows when it does
   for_each_part(values.size(), [&](std::size_t offset, int count) {
     MPI_Request part = MPI_REQUEST_NULL;
     check(MPI_Iallreduce(MPI_IN_PLACE, values.data() + offset, count, MPI_FLOAT, MPI_SUM, handle_->comm, &part),

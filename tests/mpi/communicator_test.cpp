@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <bit>
 #include <boost/test/unit_test.hpp>
+#include <chrono>
+#include <ctime>
 #include <numeric>
+#include <thread>
 
 #include "base/error.hpp"
 #include "comm/together.hpp"
@@ -15,15 +18,21 @@ using comm::Communicator;
 BOOST_AUTO_TEST_CASE(messages_go_around_the_ring) {
   const Communicator& ranks = world();
   const int next = (ranks.rank() + 1) % ranks.size(), before = (ranks.rank() + ranks.size() - 1) % ranks.size();
-  for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{7}, std::size_t{100'003}}) {
+  for (const std::size_t size : {0u, 1u, 7u, 100'003u, 262'144u, 262'145u, 3'000'001u}) {  // from 2^18 on in parts
     if (ranks.size() == 1) return;  // a group of one sends nothing
-    std::vector<std::uint8_t> sent(size, static_cast<std::uint8_t>(ranks.rank() + 1)), received(size, 0);
+    const auto content = [&](int rank) {
+      std::vector<std::uint8_t> bytes(size);
+      for (std::size_t i = 0; i < size; ++i)
+        bytes[i] = static_cast<std::uint8_t>(i % 251 + static_cast<unsigned>(rank));
+      return bytes;
+    };
+    std::vector<std::uint8_t> sent = content(ranks.rank()), received(size, 0);
     comm::Request in = ranks.ireceive<std::uint8_t>(received, before, 3);
     comm::Request out = ranks.isend<std::uint8_t>(sent, next, 3);
     ranks.wait(in, "ring in");
     ranks.wait(out, "ring out");
     BOOST_TEST(!in.pending());
-    BOOST_TEST(received == std::vector<std::uint8_t>(size, static_cast<std::uint8_t>(before + 1)));
+    BOOST_TEST((received == content(before)), size << " bytes");
   }
 }
 
@@ -169,6 +178,22 @@ BOOST_AUTO_TEST_CASE(a_message_that_never_comes_ends_in_an_error) {
   comm::Request late;
   if (ranks.rank() == 1) late = ranks.isend<int>(std::span<const int>(buffer), 0, 99);
   if (ranks.rank() == 1) ranks.wait(late, "late letter");
+}
+
+double processor_seconds() {
+  timespec time{};
+  if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time) != 0) return 0;
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+BOOST_AUTO_TEST_CASE(a_long_wait_leaves_the_core_to_others) {
+  const Communicator& ranks = world();
+  if (ranks.size() == 1) return;
+  ranks.barrier("start");
+  if (ranks.rank() == 0) std::this_thread::sleep_for(std::chrono::milliseconds(400));
+  const double before = processor_seconds();
+  ranks.barrier("late rank 0");
+  BOOST_TEST(processor_seconds() - before < 0.15);
 }
 
 std::string shared_message(const std::function<void()>& action, base::ExitCode& code) {
