@@ -23,6 +23,10 @@ template <class... Args>
   throw DamagedError(fmt::format(format, std::forward<Args>(args)...));
 }
 
+/// The group of the weights, and how paths in it begin.
+inline constexpr const char* model_group = "/model";
+inline constexpr const char* model_prefix = "/model/";
+
 /// Where a file holds a tensor: "/model/<parameter>".
 inline std::string dataset_path(const TensorTile& tensor) {
   return "/" + tensor.group + "/" + tensor.tile.name;

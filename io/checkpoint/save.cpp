@@ -1,42 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <cassert>
+#include <algorithm>
 #include <filesystem>
 #include <fmt/core.h>
-#include <map>
 
 #include "base/error.hpp"
 #include "base/posix_file.hpp"
 #include "checkpoint/checkpoint.hpp"
 #include "checkpoint/checksum.hpp"
+#include "checkpoint/datasets.hpp"
 #include "checkpoint/files.hpp"
 #include "checkpoint/layout.hpp"
 #include "checkpoint/user_block.hpp"
 #include "comm/together.hpp"
 #include "hdf5/hdf5.hpp"
-#include "json/json.hpp"
 
 namespace tessera::checkpoint {
 
 namespace fs = std::filesystem;
 
 namespace {
-
-/// The datasets this rank has tiles of, as JSON: [["/model/x", [2, 3], "0123456789abcdef"], ...], checksums last.
-std::string describe(const std::vector<TensorTile>& tiles) {
-  json::Json list{json::Array{}};
-  for (const TensorTile& tensor : tiles) {
-    assert(tensor.tile.num_elements() == tensor.tile.global_shape.num_elements());
-    json::Json shape{json::Array{}};
-    for (int dim = 0; dim < tensor.tile.global_shape.num_dims(); ++dim) shape.push(tensor.tile.global_shape[dim]);
-    json::Json entry{json::Array{}};
-    entry.push(dataset_path(tensor));
-    entry.push(std::move(shape));
-    const auto size_bytes = static_cast<std::size_t>(tensor.tile.num_elements()) * sizeof(float);
-    entry.push(checksum(tensor.data.as<float>(), size_bytes));
-    list.push(std::move(entry));
-  }
-  return list.dump();
-}
 
 void write_text(hdf5::File& file, const std::string& name, const std::string& text) {
   file.write_text(name, text);
@@ -59,36 +41,32 @@ void write_state(hdf5::File& file, const RunState& state) {
   write_text(file, "/run/tokenizer", state.tokenizer);
 }
 
-/// Rank 0: the whole file but the tensors' bytes. Returns the byte offset of each dataset as JSON.
-std::string lay_out(const std::string& path, const RunState& state, const std::vector<std::string>& descriptions) {
+/// Rank 0: the whole file but the tensors' bytes. Returns the byte offset of each dataset.
+std::vector<std::uint64_t> lay_out(const std::string& path, const RunState& state, const std::vector<Dataset>& datasets,
+                                   const std::vector<std::uint64_t>& sums) {
   hdf5::File file = hdf5::File::create(path, user_block_bytes);
   write_state(file, state);
-  json::Json offsets{json::Object{}};
-  std::map<std::string, bool> known;
-  for (const std::string& description : descriptions) {
-    const json::Json list = json::parse(description, "tiles of a rank");
-    for (const json::Json& entry : list.as_array()) {
-      const std::string& name = entry.as_array()[0].as_string();
-      if (!known.emplace(name, true).second) continue;
-      std::vector<std::uint64_t> shape;
-      for (const json::Json& extent : entry.as_array()[1].as_array())
-        shape.push_back(static_cast<std::uint64_t>(extent.as_int()));
-      offsets.set(name, file.create_dataset(name, hdf5::Type::f32, shape).file_offset);
-      file.set_attribute(name, checksum_attribute, entry.as_array()[2].as_string());
-    }
+  std::vector<std::uint64_t> offsets;
+  std::vector<std::string> model;
+  for (std::size_t i = 0; i < datasets.size(); ++i) {
+    const auto& [name, shape] = datasets[i];
+    offsets.push_back(file.create_dataset(name, hdf5::Type::f32, shape).file_offset);
+    file.set_attribute(name, sum_attribute, hex(sums[i]));
+    if (name.starts_with(model_prefix)) model.push_back(digest_line(name, shape, hex(sums[i])));
   }
+  if (!model.empty()) file.set_attribute(model_group, digest_attribute, digest(model));
   file.close();
-  return offsets.dump();
+  return offsets;
 }
 
-void write_tiles(const std::string& path, const std::vector<TensorTile>& tiles, const std::string& offsets_text) {
-  if (tiles.empty()) return;
-  std::map<std::string, std::uint64_t> offsets;
-  const json::Json list = json::parse(offsets_text, "offsets of datasets");
-  for (const auto& [name, offset] : list.as_object()) offsets[name] = static_cast<std::uint64_t>(offset.as_int());
+void write_tiles(const std::string& path, const std::vector<TensorTile>& tiles, const std::vector<Dataset>& datasets,
+                 const std::vector<std::uint64_t>& offsets) {
+  const auto is_written = [](const TensorTile& tensor) { return tensor.counted && tensor.tile.num_elements() > 0; };
+  if (std::none_of(tiles.begin(), tiles.end(), is_written)) return;
   base::PosixFile file = base::PosixFile::open_write(path);
   for (const TensorTile& tensor : tiles) {
-    const std::uint64_t start = offsets.at(dataset_path(tensor));
+    if (!is_written(tensor)) continue;
+    const std::uint64_t start = offsets[index_of(datasets, tensor)];
     for_each_run(tensor.tile, [&](const Run& run) {
       file.write_at(start + static_cast<std::uint64_t>(run.global_element) * sizeof(float),
                     tensor.data.as<float>() + run.tile_element,
@@ -132,16 +110,19 @@ void publish(const std::string& temporary, const std::string& path, const RunSta
 
 void write_file(const comm::Communicator& ranks, const std::string& path, const std::string& temporary,
                 const RunState& state, const std::vector<TensorTile>& tiles, std::int64_t keep) {
-  const std::vector<std::string> descriptions = ranks.gather_text(describe(tiles), "tiles of the checkpoint");
-  std::string offsets;
+  const std::vector<Dataset> datasets = datasets_of(ranks, tiles);
+  std::vector<std::uint64_t> sums(datasets.size()), offsets(datasets.size());
+  for (const TensorTile& tensor : tiles)
+    if (tensor.counted) sums[index_of(datasets, tensor)] += sum_of_tile(tensor);
+  sums = add_over_ranks(ranks, sums, "checksums of the checkpoint");
   comm::together(ranks, "layout of the checkpoint", [&] {
     if (ranks.rank() != 0) return;
     fs::create_directories(fs::path(path).parent_path());
     fs::remove(temporary);
-    offsets = lay_out(temporary, state, descriptions);
+    offsets = lay_out(temporary, state, datasets, sums);
   });
-  offsets = ranks.broadcast_text(offsets, 0, "offsets of the checkpoint");
-  comm::together(ranks, "tiles of the checkpoint written", [&] { write_tiles(temporary, tiles, offsets); });
+  ranks.broadcast<std::uint64_t>(offsets, 0, "offsets of the checkpoint");
+  comm::together(ranks, "tiles of the checkpoint written", [&] { write_tiles(temporary, tiles, datasets, offsets); });
   comm::together(ranks, "checkpoint published", [&] {
     if (ranks.rank() == 0) publish(temporary, path, state, keep);
   });

@@ -40,6 +40,11 @@ UserBlock read_user_block(const std::string& path) {
   if (words[1] > static_cast<std::uint64_t>(format_version))
     base::fail_usage("checkpoint '{}' has format {}, this tessera reads up to {}: use a newer tessera", path, words[1],
                      format_version);
+  if (words[1] < static_cast<std::uint64_t>(format_version))
+    base::fail_usage(
+        "checkpoint '{}' has format {}, written by a development version of tessera before its first release; this "
+        "one reads format {}: train again, or use that version",
+        path, words[1], format_version);
   if (words[2] != size)
     fail_damaged("checkpoint '{}' is {}: it holds {} bytes, its header promises {}; use an older one", path,
                  size < words[2] ? "cut short" : "too long", size, words[2]);

@@ -18,7 +18,7 @@ struct UserBlock {
 /// Writes the block into an existing file.
 void write_user_block(const std::string& path, const UserBlock& block);
 /// Reads and checks it. Throws with a message of its own for each: DamagedError for foreign, cut short, damaged,
-/// another step than that of the file's name; base::UsageError for absent and newer format.
+/// another step than that of the file's name; base::UsageError for absent, and for an older or newer format.
 UserBlock read_user_block(const std::string& path);
 
 }  // namespace tessera::checkpoint

@@ -41,12 +41,13 @@ Replica::Replica(const comm::Communicator& ranks, tensor::Device& device, const 
 }
 
 std::vector<checkpoint::TensorTile> Replica::tiles() {
+  const bool counted = ranks_->rank() == 0;  // data ranks hold equal copies
   std::vector<checkpoint::TensorTile> tiles;
-  for (const model::Parameter& p : parameters_.all()) tiles.push_back({"model", p.tile, p.master});
+  for (const model::Parameter& p : parameters_.all()) tiles.push_back({"model", p.tile, p.master, counted});
   const auto& optimized = optimizer_.tiles();
   for (std::size_t i = 0; i < optimized.size(); ++i) {
-    tiles.push_back({"optimizer/m", optimized[i].tile, optimizer_.m()[i]});
-    tiles.push_back({"optimizer/v", optimized[i].tile, optimizer_.v()[i]});
+    tiles.push_back({"optimizer/m", optimized[i].tile, optimizer_.m()[i], counted});
+    tiles.push_back({"optimizer/v", optimized[i].tile, optimizer_.v()[i], counted});
   }
   return tiles;
 }

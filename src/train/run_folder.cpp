@@ -101,14 +101,18 @@ std::string RunFolder::read(const std::string& path, Replica& replica, const Run
             "{}): use its token file, or another run.dir",
             path, state.tokenizer_fingerprint, data.first_file().path(), data.first_file().fingerprint());
       changed = compare_configs(path, config::parse_text(state.config, path + ":/run/config"), replica.config());
-      checkpoint::read_tiles(path, replica.tiles());
-      replica.parameters().round_weights(replica.device());
     } catch (const checkpoint::DamagedError& error) {
       damage = error.what();
     }
   });
   for (const std::string& of_rank : ranks_->gather_text(damage, "damage of the checkpoint"))
     if (!of_rank.empty()) return of_rank;
+  try {
+    checkpoint::read_tiles(*ranks_, path, replica.tiles());
+  } catch (const checkpoint::DamagedError& error) {  // the same on every rank
+    return error.what();
+  }
+  replica.parameters().round_weights(replica.device());
   return "";
 }
 
@@ -163,10 +167,7 @@ std::string RunFolder::save(Replica& replica, const checkpoint::RunState& state)
   comm::together(*ranks_, "lock of the run folder", [&] {
     if (lock_) lock_->require_held();
   });
-  // Data ranks hold equal copies: the first one writes.
-  const std::vector<checkpoint::TensorTile> tiles =
-      ranks_->rank() == 0 ? replica.tiles() : std::vector<checkpoint::TensorTile>{};
-  return checkpoint::save(*ranks_, checkpoints_dir(), state, tiles, replica.config().checkpoint.keep);
+  return checkpoint::save(*ranks_, checkpoints_dir(), state, replica.tiles(), replica.config().checkpoint.keep);
 }
 
 }  // namespace tessera::train
