@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Operations on rows in bf16: LayerNorm, residual and dropout, cross-entropy. What they keep in float is
-// held to the tolerances of rows_test.cpp.
+// Operations on rows in bf16: LayerNorm, residual and dropout, cross-entropy. What they keep in float is held to the
+// tolerances of rows_test.cpp.
 #include "unit/tensor/bf16.hpp"
 
 namespace tessera::testing {

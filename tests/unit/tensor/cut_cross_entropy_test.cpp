@@ -77,13 +77,14 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(statistics_of_a_part_equal_double_loops, Logits, P
     const std::int64_t first = 40;
     Logits logits({R, V}, 1, 5.0f);
     std::vector<std::int32_t> targets = some_targets(V);
-    for (std::int32_t& target : targets) target += target < 0 ? 0 : 40;
+    for (std::int32_t& target : targets)
+      if (target >= 0) target += static_cast<std::int32_t>(first);
     targets[0] = 39;                                    // of the part before
     targets[2] = static_cast<std::int32_t>(first + V);  // of the part behind
     const auto out = with_any_threads("statistics", [&](tensor::Device& device) {
       Buffer statistics({3, R}, 2);
       tensor::cross_entropy_partial(device, logits.view(), View(targets.data(), {R}), first, statistics.view());
-      return std::vector{statistics.values};
+      return std::vector<std::vector<float>>{statistics.values};
     });
     const Values x = logits.doubles();
     Values sums;
@@ -99,7 +100,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(statistics_of_a_part_equal_double_loops, Logits, P
       const bool mine = targets[row] >= 0 && target >= 0 && target < V;
       BOOST_TEST(static_cast<double>(out[0][2 * rows + row]) == (mine ? at[target] : 0.0));
     }
-    expect_near({out[0].begin() + R, out[0].begin() + 2 * R}, sums, 1e-6, "sums");
+    expect_near(std::vector<float>(out[0].begin() + R, out[0].begin() + 2 * R), sums, 1e-6, "sums");
   }
 }
 

@@ -84,7 +84,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(parts_of_the_vocabulary_know_their_tokens_only, Ta
         }
       }
       BOOST_TEST((cut_dtable.values == dtable.values));
-      return std::vector{dtable.values};
+      return std::vector<std::vector<float>>{dtable.values};
     });
   }
 }
