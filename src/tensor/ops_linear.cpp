@@ -11,7 +11,9 @@ cpu::Matrix plain(const View& view) {
   return {view.data(), view.extent(1), 1};
 }
 
+/// A single column becomes a single row, whose own step is not 1: two steps of 1 would not tell how it lies.
 cpu::Matrix transposed(const View& view) {
+  if (view.extent(1) == 1) return {view.data(), view.extent(0), 1};
   return {view.data(), 1, view.extent(1)};
 }
 

@@ -13,10 +13,12 @@ struct Extents {
   std::int64_t rows, in, out;
 };
 
-// One row, odd sizes (oneDNN multiplies pairs), edges of tiles, hidden sizes of real models, a vocabulary.
-constexpr Extents kCases[] = {{1, 1, 1},     {1, 2, 1},        {2, 1, 3},       {5, 7, 3},      {33, 15, 45},
-                              {64, 64, 64},  {33, 100, 17},    {1, 768, 2304},  {130, 48, 257}, {100, 40, 1024},
-                              {1500, 33, 7}, {17, 1024, 1023}, {9, 2048, 1025}, {3, 64, 50257}, {70, 3072, 129}};
+// One row, odd sizes (oneDNN multiplies pairs), edges of tiles, hidden sizes of real models, a vocabulary, uneven
+// parts.
+constexpr Extents kCases[] = {{7, 3, 65},      {3, 65, 1},     {257, 3, 5},     {1, 1, 1},     {1, 2, 1},
+                              {2, 1, 3},       {5, 7, 3},      {33, 15, 45},    {64, 64, 64},  {33, 100, 17},
+                              {1, 768, 2304},  {130, 48, 257}, {100, 40, 1024}, {1500, 33, 7}, {17, 1024, 1023},
+                              {9, 2048, 1025}, {3, 64, 50257}, {70, 3072, 129}};
 
 BOOST_AUTO_TEST_CASE(products_in_bf16_equal_double_loops_rounded_once) {
   if (skipped_without_bf16()) return;

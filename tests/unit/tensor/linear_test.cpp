@@ -14,9 +14,10 @@ struct Extents {
   std::int64_t rows, in, out;
 };
 
-// Edges of tiles, one row, steps that are multiples of 1024 floats, sums longer than any block.
-constexpr Extents kCases[] = {{1, 1, 1},      {5, 7, 3},      {33, 100, 17},   {64, 64, 64},     {1, 768, 2304},
-                              {130, 48, 257}, {24, 1024, 40}, {100, 40, 1024}, {48, 3072, 2048}, {1500, 33, 70}};
+// Edges of tiles, one row, steps that are multiples of 1024 floats, sums longer than any block, uneven parts.
+constexpr Extents kCases[] = {{7, 3, 65},     {3, 65, 1},      {2, 1, 3},        {257, 3, 5},    {1, 1, 1},
+                              {5, 7, 3},      {33, 100, 17},   {64, 64, 64},     {1, 768, 2304}, {130, 48, 257},
+                              {24, 1024, 40}, {100, 40, 1024}, {48, 3072, 2048}, {1500, 33, 70}};
 
 BOOST_AUTO_TEST_CASE(forward_and_both_gradients_equal_double_loops) {
   for (const Extents& x : kCases) {
