@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every operation a model is made of. These functions check shapes and types once (a mismatch is an error of the
 // programmer: they throw std::logic_error naming the operation and both shapes); the backends below trust their input.
-// All are synchronous. Unless `+=` is stated an output is overwritten. Results do not depend on the number of threads.
+// All but attention accept R = 0 rows, and then only set to zero what they replace. All are synchronous. Unless `+=` is
+// stated an output is overwritten. Results do not depend on the number of threads.
 //
 // Precision. T is the element type of a run, f32 or bf16, and one operation sees one T: matrices, embeddings and what
 // enters or leaves a product are T; the residual stream, statistics, losses, biases, LayerNorm gains and all gradients

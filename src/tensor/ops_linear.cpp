@@ -72,6 +72,11 @@ void linear_weight_gradient(Device& device, View dy, View x, View dw, View dbias
   require_shape(operation, "dy", dy, {R, O}, dy.dtype());
   require_shape(operation, "x", x, {R, I}, dy.dtype());
   require_shape(operation, "dw", dw, {O, I});
+  if (!dbias.empty()) require_shape(operation, "dbias", dbias, {O});
+  if (R == 0) {  // oneDNN refuses sums of nothing
+    if (accumulate == Accumulate::no) fill_zero(device, dw);
+    return;
+  }
   {
     const Timed timed(device.times(), Work::matrix);
     cpu::Product product = weight_product(dy, x);
@@ -82,7 +87,6 @@ void linear_weight_gradient(Device& device, View dy, View x, View dw, View dbias
   }
   if (dbias.empty()) return;
   const Timed timed(device.times(), Work::elementwise);
-  require_shape(operation, "dbias", dbias, {O});
   with_element(operation, dy.dtype(), [&]<class T>(T) {
     device.kernels().of<T>().column_sums(R, O, dy.as<T>(), dbias.as<float>(),
                                          float_scratch(device, cpu::row_chunks * O), device.threads());

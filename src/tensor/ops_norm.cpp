@@ -41,6 +41,7 @@ void layernorm_backward(Device& device, View dy, View x, View gain, View mean, V
   require_shape(operation, "dx", dx, {R, H});
   require_shape(operation, "dgain", dgain, {H});
   require_shape(operation, "dbias", dbias, {H});
+  if (R == 0) return;
   with_element(operation, dy.dtype(), [&]<class T>(T) {
     device.kernels().of<T>().layernorm_backward(
         {R, H, dy.as<T>(), x.as<float>(), gain.as<float>(), mean.as<float>(), rstd.as<float>(), dx.as<float>(),
