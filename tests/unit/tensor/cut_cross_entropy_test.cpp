@@ -156,6 +156,26 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(parts_of_any_size_equal_double_loops, Logits, Prec
   }
 }
 
+/// Logits of one part are far above those of the other: exponentials of their difference overflow or vanish.
+BOOST_AUTO_TEST_CASE(parts_far_apart_do_not_overflow) {
+  tensor::Device device(1);
+  std::vector<std::int32_t> targets = {0, 1, 2, 3, 0, 3, -1};
+  for (const float first_part : {-200.0f, 200.0f}) {
+    Buffer logits({R, 4}), gradient({R, 4});
+    for (std::size_t i = 0; i < logits.values.size(); ++i) logits.values[i] = i % 4 < 2 ? first_part : -first_part;
+    const Buffer loss = combined(device, logits, View(targets.data(), {R}), {0, 2, 4}, gradient);
+    for (std::size_t r = 0; r + 1 < loss.values.size(); ++r) {
+      const double above = (targets[r] < 2) == (first_part > 0) ? 0 : 400;
+      BOOST_TEST(std::abs(static_cast<double>(loss.values[r]) - (above + std::log(2.0))) < 5e-5);
+      for (std::size_t i = 0; i < 4; ++i) {
+        const double softmax = (i < 2) == (first_part > 0) ? 0.5 : 0;
+        const double expected = static_cast<double>(kScale) * (softmax - (static_cast<int>(i) == targets[r] ? 1 : 0));
+        BOOST_TEST(std::abs(static_cast<double>(gradient.values[r * 4 + i]) - expected) < 1e-6);
+      }
+    }
+  }
+}
+
 BOOST_AUTO_TEST_CASE(a_logit_of_any_part_that_is_not_finite_shows_in_the_loss) {
   tensor::Device device(1);
   std::vector<std::int32_t> targets = {0, 0, 5, 5, 9, 9, 9};
