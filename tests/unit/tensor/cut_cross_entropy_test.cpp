@@ -100,7 +100,8 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(statistics_of_a_part_equal_double_loops, Logits, P
       const bool mine = targets[row] >= 0 && target >= 0 && target < V;
       BOOST_TEST(static_cast<double>(out[0][2 * rows + row]) == (mine ? at[target] : 0.0));
     }
-    expect_near(std::vector<float>(out[0].begin() + R, out[0].begin() + 2 * R), sums, 1e-6, "sums");
+    expect_near(std::vector<float>(out[0].begin() + R, out[0].begin() + 2 * R), sums, 3e-5,
+                "sums");  // 1024 roundings in one chain, without SIMD
   }
 }
 
