@@ -84,6 +84,7 @@ Communicator Communicator::split(int color, int key) const {
   group.name_ = name_.starts_with("part of ") ? name_ : "part of " + name_;
   group.timeout_seconds_ = timeout_seconds_;
   group.poll_hook_ = poll_hook_;
+  group.watchers_ = watchers_;
   group.size_ = 0;
   if (handle->comm == MPI_COMM_NULL) return group;
   with_returned_errors(handle->comm);

@@ -28,6 +28,7 @@ class Environment {
   static std::string library_version();
 };
 
+class Heartbeat;
 struct RequestState;  // MPI_Request behind a pointer
 
 /// Messages in flight, completed by Communicator::wait or seen done by Communicator::test. Move-only. Destroying one
@@ -69,6 +70,9 @@ class Communicator {
   void set_timeout(double seconds) { timeout_seconds_ = seconds; }
   /// Called about every millisecond while wait() polls; may throw (a request to stop at once).
   void set_poll_hook(std::function<void()> hook) { poll_hook_ = std::move(hook); }
+
+  /// Set by Heartbeat for its life, for this communicator and all it is related to by split(), made before or after.
+  void set_heartbeat(Heartbeat* heartbeat) const { watchers_->heartbeat = heartbeat; }
 
   /// Ranks of equal `color` form a new group, ordered by `key` (equal keys by rank), else by rank. color < 0: in no
   /// group (returns an empty communicator of size 0). The group inherits time-out and poll hook.
@@ -134,6 +138,10 @@ class Communicator {
   std::string host_, name_;
   double timeout_seconds_ = 600;
   std::function<void()> poll_hook_;
+  struct Watchers {
+    Heartbeat* heartbeat = nullptr;
+  };
+  std::shared_ptr<Watchers> watchers_ = std::make_shared<Watchers>();  // one for a communicator and all split from it
   mutable std::uint64_t bytes_sent_ = 0;
 };
 

@@ -8,12 +8,13 @@
 #include <unistd.h>
 
 #include "base/error.hpp"
+#include "comm/heartbeat.hpp"
 #include "comm/mpi_check.hpp"
 
 namespace tessera::comm {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+using base::Clock;
 
 constexpr int kSpins = 2000;  // polls before the core is offered to others: short waits stay short
 // A wait that took kPatience is no short one: cores may be fewer than ranks, so the rank sleeps between polls. Not
@@ -40,8 +41,9 @@ bool Communicator::test(Request& request) const {
 }
 
 void Communicator::wait(Request& request, const char* what) const {
-  const Clock::time_point start = Clock::now();
-  Clock::time_point next_hook = start + kHookInterval;
+  Clock::time_point start = Clock::now(), looked = start;
+  Heartbeat* const heartbeat = watchers_->heartbeat;
+  if (heartbeat) heartbeat->wait_begins(what, name_);
   for (int spins = 0; !test(request); ++spins) {
     if (spins < kSpins && node_size_ == 1) continue;
     sched_yield();
@@ -50,14 +52,17 @@ void Communicator::wait(Request& request, const char* what) const {
       std::this_thread::sleep_for(kNap);
       now = Clock::now();
     }
-    if (now < next_hook) continue;
-    next_hook = now + kHookInterval;
+    if (now - looked < kHookInterval) continue;
+    looked = now;
     if (poll_hook_) poll_hook_();
+    if (heartbeat) heartbeat->wait_goes_on(now);
     const double waited = std::chrono::duration<double>(now - start).count();
-    if (waited > timeout_seconds_)
-      base::fail("rank {} on {} waited {:.0f} s for {}: another rank does not answer (parallel.timeout = {:.0f})",
-                 rank_, host_, waited, what, timeout_seconds_);
+    if (waited <= timeout_seconds_) continue;
+    if (heartbeat) throw base::Error(heartbeat->give_up(waited, timeout_seconds_));
+    base::fail("rank {} on {} waited {:.0f} s for {}: another rank does not answer (parallel.timeout = {:.0f})", rank_,
+               host_, waited, what, timeout_seconds_);
   }
+  if (heartbeat) heartbeat->wait_ends();
 }
 
 }  // namespace tessera::comm
