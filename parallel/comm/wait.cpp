@@ -23,6 +23,8 @@ constexpr auto kPatience = std::chrono::milliseconds(5);
 constexpr auto kNap = std::chrono::microseconds(100);
 constexpr std::size_t kMostParts = 16;  // looked at in one poll
 constexpr auto kHookInterval = std::chrono::milliseconds(1);
+// Between two polls this process stood still itself, as in a job that Slurm suspends: time that no other rank used up.
+constexpr auto kSuspended = std::chrono::seconds(2);
 
 }  // namespace
 
@@ -53,6 +55,7 @@ void Communicator::wait(Request& request, const char* what) const {
       now = Clock::now();
     }
     if (now - looked < kHookInterval) continue;
+    if (now - looked > kSuspended) start += now - looked;
     looked = now;
     if (poll_hook_) poll_hook_();
     if (heartbeat) heartbeat->wait_goes_on(now);
