@@ -9,6 +9,7 @@
 #include <span>
 
 #include "base/stopwatch.hpp"
+#include "comm/heartbeat.hpp"
 #include "comm/together.hpp"
 #include "config/print.hpp"
 #include "json/json.hpp"
@@ -36,6 +37,7 @@ class Run {
         data_(data),
         hooks_(hooks),
         folder_(ranks, config),
+        heartbeat_(ranks, config.run.dir + "/heartbeat"),
         replica_(ranks, device, config, data.mixture),
         progress_(ranks.rank() != 0 || hooks.quiet) {}
 
@@ -53,6 +55,7 @@ class Run {
   const RunData& data_;
   const TrainHooks& hooks_;
   RunFolder folder_;
+  comm::Heartbeat heartbeat_;
   Replica replica_;
   checkpoint::RunState state_;
   std::unique_ptr<metrics::MetricsFile> metrics_;  // rank 0
@@ -162,6 +165,7 @@ base::ExitCode Run::go() {
   bool stop = false;
   while (state_.step < last && !stop) {
     const Clock::time_point before = Clock::now();
+    heartbeat_.set_step(state_.step + 1);
     const StepReport report = train_step(replica_, state_.step + 1, state_.updates, hooks_.stop_requested());
     state_.step = report.step;
     state_.tokens += report.tokens;
