@@ -1,43 +1,66 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <span>
+#include <vector>
 
 #include "comm/communicator.hpp"
+#include "data_parallel/sync_tensor.hpp"
 #include "tensor/device.hpp"
+#include "tensor/ops.hpp"
 
 namespace tessera::data_parallel {
 
-/// Sums one flat gradient buffer over the ranks of a data axis, bucket by bucket, while the last backward still runs.
-/// Ordered reduction: in a bucket of n elements rank j owns shard j; every rank sends each shard to its owner, the
-/// owner adds the P copies in fp32 in rank order, and sends the sum to all. Volume of a ring, bits that never change.
-/// With one rank every function is a no-op.
+/// Sums gradients over the ranks of a data axis, bucket by bucket, while the last backward still runs.
+/// Ordered reduction: every rank sends to each owner its copy of the owner's rows, the owner adds the copies in fp32 in
+/// rank order, then either sends the sums to all (zero 0), or keeps them, updates its rows of the weights and sends
+/// those (ZeRO-1 and 2; Rajbhandari et al. 2020). Volume of a ring, bits that never change.
+/// With one rank every function is a no-op, but with zero 2 accumulators are = or += the own gradient.
 ///
-/// Buffer layout: gradients of parameters in the order of parameter_specs; backward finishes them from the end of the
-/// buffer to its start, so buckets are cut from the end. Called by all ranks of the group with buffers of one size.
+/// All ranks of the group call ready(), settle(), finish() and gather_weights() in the same order; ready() and
+/// progress() never block.
 class GradientSync {
  public:
-  /// `bucket_bytes`: bytes of gradient reduced together. Allocates receive buffers for all buckets once.
-  GradientSync(const comm::Communicator& group, tensor::Device& device, std::span<float> gradient,
-               std::int64_t bucket_bytes);
+  /// Allocates buffer_bytes() once. `group`, `device` and the memory of the views must outlive the object.
+  GradientSync(const comm::Communicator& group, tensor::Device& device, std::vector<SyncTensor> tensors,
+               const SyncSettings& settings);
   ~GradientSync();
 
-  /// Everything from element `first` to the end of the buffer is final for this step: starts the buckets that lie in it
-  /// and makes progress on those in flight. `first` never grows within a step.
-  void ready(std::int64_t first);
+  /// The gradients of `group` are final for this reduction: starts every bucket all of whose groups are ready, and
+  /// makes progress. zero 2: `accumulate` says whether accumulators are replaced or added to (first or later
+  /// micro-batch of a step). zero 0 and 1: once for each group and step.
+  void ready(int group, tensor::Accumulate accumulate = tensor::Accumulate::no);
+  /// Waits until no bucket of `group` is in flight: its gradients may be overwritten (zero 2: several groups may share
+  /// gradient memory).
+  void settle(int group);
   /// Progress without blocking.
   void progress();
-  /// Starts what is left and waits: afterwards the buffer holds the sum on every rank. Ready for the next step.
+  /// Waits for all that is ready; every group must have been made ready. Afterwards: zero 0 all gradients hold the sum
+  /// on every rank; zero 1 my rows of each gradient hold it, the other rows are undefined; zero 2 my accumulators do,
+  /// gradients are undefined. Ready for the next step.
   void finish();
+  /// zero >= 1: my rows of each weight to all data ranks, in the weight's own type. After finish().
+  void gather_weights();
 
-  double wait_seconds() const;  ///< time spent in finish() since construction: communication that was not hidden
-  double busy_seconds() const;  ///< time from each step's first bucket to its end, since construction
+  /// Seconds spent in settle(), finish() and gather_weights() since construction: communication that was not hidden.
+  double wait_seconds() const;
+  /// Seconds from each step's first bucket to its end, and of gather_weights(), since construction.
+  double busy_seconds() const;
+
+  /// Work space that the constructor allocates, the same on all ranks: buffers for a few buckets in flight, each at
+  /// most about twice a bucket on the wire (slot_room() in buckets.hpp). Views may be without memory.
+  static std::size_t buffer_bytes(const std::vector<SyncTensor>& tensors, int ranks, const SyncSettings& settings);
 
  private:
   struct State;
   std::unique_ptr<State> state_;
 };
+
+/// Bytes that `rank` sends in a step over the data axis: exactly what Communicator::bytes_sent() counts.
+/// `num_reductions`: 1, or the micro-batches with zero 2. Views may be without memory. Pure.
+std::uint64_t bytes_per_step(const std::vector<SyncTensor>& tensors, int ranks, int rank, const SyncSettings& settings,
+                             std::int64_t num_reductions);
 
 }  // namespace tessera::data_parallel

@@ -22,6 +22,21 @@ base::DType element_type(const config::Config& config) {
   return config.run.precision == "bf16" ? base::DType::bf16 : base::DType::f32;
 }
 
+namespace {
+
+/// Groups in the order of parameters: embeddings, then one a block; what follows the blocks is ready with the last.
+std::vector<data_parallel::SyncTensor> sync_tensors(const model::Parameters& parameters) {
+  std::vector<data_parallel::SyncTensor> tensors;
+  int group = 0;
+  for (const model::Parameter& p : parameters.all()) {
+    if (p.spec.name.ends_with(".attention_norm.gain")) ++group;
+    tensors.push_back({p.gradient, {}, p.weight, static_cast<std::int64_t>(tensors.size()), group});
+  }
+  return tensors;
+}
+
+}  // namespace
+
 model::StageRoom stage_room(const config::Config& config) {
   return {config.optim.micro_batch, config.model.context, true, model::recompute_of(config.run.recompute)};
 }
@@ -35,7 +50,7 @@ Replica::Replica(const comm::Communicator& ranks, tensor::Device& device, const 
       stage_(device, config.model, parameters_, stage_room(config)),
       batches_(tokens, config, ranks.rank(), ranks.size()),
       optimizer_(config.optim, optimized_tiles(parameters_)),
-      sync_(ranks, device, parameters_.flat_gradients(), config.parallel.bucket_bytes) {
+      sync_(ranks, device, sync_tensors(parameters_), {.bucket_bytes = config.parallel.bucket_bytes}) {
   require_same_kernels(ranks, device);
   parameters_.initialize(config.run.seed, device);
 }

@@ -56,8 +56,9 @@ StepReport train_step(Replica& replica, std::int64_t step, std::int64_t& updates
     loss += replica.stage().forward(batch, dropout, static_cast<float>(1.0 / num_targets));
     const bool last = micro + 1 == num_micro;
     const auto accumulate = micro == 0 ? tensor::Accumulate::no : tensor::Accumulate::yes;
-    replica.stage().backward(batch, dropout, accumulate, [&](std::int64_t first) {
-      if (last) replica.sync().ready(first);
+    auto group = static_cast<int>(config.model.layers);
+    replica.stage().backward(batch, dropout, accumulate, [&](std::int64_t) {
+      if (last) replica.sync().ready(group--);
     });
   }
   replica.sync().finish();
