@@ -37,7 +37,10 @@ MemoryPlan predict_memory(const config::Config& config, const MemoryQuestion& qu
   plan.activations = model::GptStage::activation_bytes(
       config.model, dtype,
       {config.optim.micro_batch, config.model.context, true, model::recompute_of(config.run.recompute)});
-  if (question.ranks > 1) plan.communication = plan.gradients;  // receive buffers of GradientSync
+  if (question.ranks > 1)  // at most: four buckets in flight, sent and received, of small ones what 64 MiB hold
+    plan.communication =
+        std::min(2 * plan.gradients,
+                 std::max(8 * static_cast<std::uint64_t>(config.parallel.bucket_bytes), std::uint64_t{64} << 20));
   plan.work = kSmallBytes + static_cast<std::uint64_t>(question.threads) * thread_work_bytes(config, dtype);
   plan.program = question.program_bytes;
   return plan;
