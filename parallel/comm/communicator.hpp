@@ -15,6 +15,10 @@
 #include <utility>
 #include <vector>
 
+namespace tessera::base {
+class Trace;
+}
+
 namespace tessera::comm {
 
 /// MPI_Init / MPI_Finalize for the life of the program. One object, in main, outliving every Communicator.
@@ -73,6 +77,8 @@ class Communicator {
 
   /// Set by Heartbeat for its life, for this communicator and all it is related to by split(), made before or after.
   void set_heartbeat(Heartbeat* heartbeat) const { watchers_->heartbeat = heartbeat; }
+  /// In the same way: waits are recorded there as "communication", with the name of the group, until nullptr is set.
+  void set_trace(base::Trace* trace) const { watchers_->trace = trace; }
 
   /// Ranks of equal `color` form a new group, ordered by `key` (equal keys by rank), else by rank. color < 0: in no
   /// group (returns an empty communicator of size 0). The group inherits time-out and poll hook.
@@ -140,6 +146,7 @@ class Communicator {
   std::function<void()> poll_hook_;
   struct Watchers {
     Heartbeat* heartbeat = nullptr;
+    base::Trace* trace = nullptr;
   };
   std::shared_ptr<Watchers> watchers_ = std::make_shared<Watchers>();  // one for a communicator and all split from it
   mutable std::uint64_t bytes_sent_ = 0;

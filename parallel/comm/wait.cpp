@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/error.hpp"
+#include "base/trace.hpp"
 #include "comm/heartbeat.hpp"
 #include "comm/mpi_check.hpp"
 
@@ -43,7 +44,8 @@ bool Communicator::test(Request& request) const {
 }
 
 void Communicator::wait(Request& request, const char* what) const {
-  Clock::time_point start = Clock::now(), looked = start;
+  const Clock::time_point begin = Clock::now();
+  Clock::time_point start = begin, looked = begin;
   Heartbeat* const heartbeat = watchers_->heartbeat;
   if (heartbeat) heartbeat->wait_begins(what, name_);
   for (int spins = 0; !test(request); ++spins) {
@@ -66,6 +68,7 @@ void Communicator::wait(Request& request, const char* what) const {
                host_, waited, what, timeout_seconds_);
   }
   if (heartbeat) heartbeat->wait_ends();
+  if (watchers_->trace) watchers_->trace->add(what, "communication", begin, Clock::now(), name_);
 }
 
 }  // namespace tessera::comm
