@@ -49,6 +49,7 @@ class View {
     assert(first >= 0 && first + count <= shape_[0]);
     Shape shape = shape_;
     shape.set(0, count);
+    if (empty()) return {nullptr, dtype_, shape};  // of an arena that only measures
     const std::int64_t row = shape_[0] ? num_elements() / shape_[0] : 0;
     return {static_cast<std::byte*>(data_) + static_cast<std::size_t>(first * row) * base::size_bytes(dtype_), dtype_,
             shape};
