@@ -8,7 +8,6 @@
 
 #include "base/stopwatch.hpp"
 #include "data_parallel/buckets.hpp"
-#include "data_parallel/ordered_sum.hpp"
 #include "data_parallel/packing.hpp"
 #include "data_parallel/weight_gather.hpp"
 #include "tensor/arena.hpp"
@@ -200,7 +199,7 @@ void GradientSync::State::sum(const Job& job) {
     View target = gradient;
     if (settings.zero == 0) target = mine;
     if (settings.zero == 2 && job.accumulate == Accumulate::no) target = accumulator_of(piece);
-    sum_in_order(*device, copies, target);
+    tensor::sum_in_order(*device, copies, target);
     if (settings.zero == 0 && rounded) convert(*device, target, gradient);
     if (settings.zero == 2) take(job, piece, target);
     offset += piece.size;

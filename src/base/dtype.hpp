@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -14,6 +15,12 @@ struct Bf16 {
   std::uint16_t bits;
   bool operator==(const Bf16&) const = default;
 };
+
+/// Rounded to nearest, ties to even. `value` must not be NaN.
+inline Bf16 to_bf16(float value) {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  return {static_cast<std::uint16_t>((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16)};
+}
 
 /// Size of one element in bytes.
 constexpr std::size_t size_bytes(DType dtype) {

@@ -11,11 +11,34 @@ namespace {
 constexpr float kInitStddev = 0.02f;
 
 ParameterSpec matrix(std::string name, std::int64_t rows, std::int64_t columns, int tensor_dim, float stddev) {
-  return {std::move(name), {rows, columns}, tensor_dim, InitKind::normal, stddev, true, false};
+  ParameterSpec spec;
+  spec.name = std::move(name);
+  spec.shape = {rows, columns};
+  spec.tensor_dim = tensor_dim;
+  spec.init = InitKind::normal;
+  spec.stddev = stddev;
+  spec.decay = true;
+  return spec;
 }
 
 ParameterSpec vector(std::string name, std::int64_t size, int tensor_dim, InitKind init = InitKind::zeros) {
-  return {std::move(name), {size}, tensor_dim, init, 0.0f, false, false};
+  ParameterSpec spec;
+  spec.name = std::move(name);
+  spec.shape = {size};
+  spec.tensor_dim = tensor_dim;
+  spec.init = init;
+  return spec;
+}
+
+/// Of every row of the residual stream alike: norms and positions.
+ParameterSpec on_stream(ParameterSpec spec) {
+  spec.on_residual_stream = true;
+  return spec;
+}
+
+ParameterSpec of_heads(ParameterSpec spec, std::int64_t head_dim) {
+  spec.tensor_unit = head_dim;
+  return spec;
 }
 
 ParameterSpec joined(ParameterSpec spec) {
@@ -30,31 +53,37 @@ std::vector<ParameterSpec> parameter_specs(const config::ModelConfig& config) {
   const std::int64_t H = config.hidden, F = config.mlp(), V = config.vocab;
   const auto residual_stddev = static_cast<float>(
       kInitStddev / std::sqrt(2.0 * static_cast<double>(config.layers)));  // the sum of 2L branches keeps its variance
+  const std::int64_t D = config.head_dim();
   std::vector<ParameterSpec> specs;
-  specs.push_back(matrix("token_embedding", V, H, 0, kInitStddev));
-  specs.push_back(matrix("position_embedding", config.context, H, -1, kInitStddev));
-  for (std::int64_t layer = 0; layer < config.layers; ++layer) {
-    const std::string block = fmt::format("blocks.{}.", layer);
-    specs.push_back(vector(block + "attention_norm.gain", H, -1, InitKind::ones));
-    specs.push_back(vector(block + "attention_norm.bias", H, -1));
-    specs.push_back(matrix(block + "attention.query.weight", H, H, 0, kInitStddev));
-    specs.push_back(joined(matrix(block + "attention.key.weight", H, H, 0, kInitStddev)));
-    specs.push_back(joined(matrix(block + "attention.value.weight", H, H, 0, kInitStddev)));
-    specs.push_back(vector(block + "attention.query.bias", H, 0));
-    specs.push_back(joined(vector(block + "attention.key.bias", H, 0)));
-    specs.push_back(joined(vector(block + "attention.value.bias", H, 0)));
-    specs.push_back(matrix(block + "attention.output.weight", H, H, 1, residual_stddev));
-    specs.push_back(vector(block + "attention.output.bias", H, -1));
-    specs.push_back(vector(block + "mlp_norm.gain", H, -1, InitKind::ones));
-    specs.push_back(vector(block + "mlp_norm.bias", H, -1));
-    specs.push_back(matrix(block + "mlp.up.weight", F, H, 0, kInitStddev));
-    specs.push_back(vector(block + "mlp.up.bias", F, 0));
-    specs.push_back(matrix(block + "mlp.down.weight", H, F, 1, residual_stddev));
-    specs.push_back(vector(block + "mlp.down.bias", H, -1));
+  std::int64_t at = kEmbeddingLayer;
+  const auto add = [&](ParameterSpec spec) {
+    spec.layer = at;
+    specs.push_back(std::move(spec));
+  };
+  add(matrix("token_embedding", V, H, 0, kInitStddev));
+  add(on_stream(matrix("position_embedding", config.context, H, -1, kInitStddev)));
+  for (at = 0; at < config.layers; ++at) {
+    const std::string block = fmt::format("blocks.{}.", at);
+    add(on_stream(vector(block + "attention_norm.gain", H, -1, InitKind::ones)));
+    add(on_stream(vector(block + "attention_norm.bias", H, -1)));
+    add(of_heads(matrix(block + "attention.query.weight", H, H, 0, kInitStddev), D));
+    add(joined(of_heads(matrix(block + "attention.key.weight", H, H, 0, kInitStddev), D)));
+    add(joined(of_heads(matrix(block + "attention.value.weight", H, H, 0, kInitStddev), D)));
+    add(of_heads(vector(block + "attention.query.bias", H, 0), D));
+    add(joined(of_heads(vector(block + "attention.key.bias", H, 0), D)));
+    add(joined(of_heads(vector(block + "attention.value.bias", H, 0), D)));
+    add(of_heads(matrix(block + "attention.output.weight", H, H, 1, residual_stddev), D));
+    add(vector(block + "attention.output.bias", H, -1));
+    add(on_stream(vector(block + "mlp_norm.gain", H, -1, InitKind::ones)));
+    add(on_stream(vector(block + "mlp_norm.bias", H, -1)));
+    add(matrix(block + "mlp.up.weight", F, H, 0, kInitStddev));
+    add(vector(block + "mlp.up.bias", F, 0));
+    add(matrix(block + "mlp.down.weight", H, F, 1, residual_stddev));
+    add(vector(block + "mlp.down.bias", H, -1));
   }
-  specs.push_back(vector("final_norm.gain", H, -1, InitKind::ones));
-  specs.push_back(vector("final_norm.bias", H, -1));
-  if (!config.tied_head) specs.push_back(matrix("head.weight", V, H, 0, kInitStddev));
+  add(on_stream(vector("final_norm.gain", H, -1, InitKind::ones)));
+  add(on_stream(vector("final_norm.bias", H, -1)));
+  if (!config.tied_head) add(matrix("head.weight", V, H, 0, kInitStddev));
   return specs;
 }
 

@@ -11,12 +11,19 @@
 
 namespace tessera::model {
 
+/// ParameterSpec::layer of the embeddings.
+inline constexpr std::int64_t kEmbeddingLayer = -1;
+
 enum class InitKind : std::uint8_t { zeros, ones, normal };
 
 struct ParameterSpec {
-  std::string name;     ///< "blocks.3.attention.query.weight"; weights are [out, in]
-  tensor::Shape shape;  ///< global shape
-  int tensor_dim = -1;  ///< the dim that tensor parallelism cuts; -1: every tensor rank holds all of it
+  std::string name;              ///< "blocks.3.attention.query.weight"; weights are [out, in]
+  tensor::Shape shape;           ///< global shape
+  int tensor_dim = -1;           ///< the dim that tensor parallelism cuts; -1: every tensor rank holds all of it
+  std::int64_t tensor_unit = 1;  ///< extent along that dim that stays together: an attention head
+  /// Its gradient is a sum over the rows of the residual stream, which sequence parallelism cuts.
+  bool on_residual_stream = false;
+  std::int64_t layer = kEmbeddingLayer;  ///< of a block; config.layers: final norm and head
   InitKind init = InitKind::zeros;
   float stddev = 0.0f;          ///< of InitKind::normal
   bool decay = false;           ///< weight decay: matrices and embeddings only

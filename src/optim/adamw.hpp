@@ -32,6 +32,7 @@ class AdamW {
   /// First and second moments, in the order of tiles().
   const std::vector<tensor::View>& m() const { return m_; }
   const std::vector<tensor::View>& v() const { return v_; }
+  std::size_t moment_bytes() const { return arena_.used_bytes(); }
   static std::size_t moment_bytes(const std::vector<OptimizedTile>& tiles);
 
  private:

@@ -5,8 +5,9 @@
 #include <fmt/core.h>
 
 #include "base/units.hpp"
-#include "model/gpt_stage.hpp"
-#include "model/parameters.hpp"
+#include "data_parallel/gradient_sync.hpp"
+#include "model/model_stage.hpp"
+#include "model/synchronized.hpp"
 #include "tensor/ops.hpp"
 
 namespace tessera::plan {
@@ -20,7 +21,8 @@ std::uint64_t thread_work_bytes(const config::Config& config, base::DType dtype)
   const config::ModelConfig& m = config.model;
   const std::int64_t R = config.optim.micro_batch * m.context, H = m.hidden;
   std::size_t products = 0;
-  const std::int64_t layers[][2] = {{H, 3 * H}, {H, H}, {H, m.mlp()}, {m.mlp(), H}, {H, m.vocab}};
+  const std::int64_t P = config.parallel.tensor;
+  const std::int64_t layers[][2] = {{H, 3 * H / P}, {H / P, H}, {H, m.mlp() / P}, {m.mlp() / P, H}, {H, m.vocab / P}};
   for (const auto& [in, out] : layers) products = std::max(products, tensor::linear_work_bytes(R, in, out, dtype));
   return products +
          tensor::attention_work_bytes({config.optim.micro_batch, m.heads, m.head_dim(), m.context, m.context});
@@ -28,22 +30,41 @@ std::uint64_t thread_work_bytes(const config::Config& config, base::DType dtype)
 
 }  // namespace
 
-MemoryPlan predict_memory(const config::Config& config, const MemoryQuestion& question) {
-  const base::DType dtype = config.run.precision == "bf16" ? base::DType::bf16 : base::DType::f32;
+namespace {
+
+/// Of the rank at `at`.
+MemoryPlan memory_at(const config::Config& config, const MemoryQuestion& question, const comm::Coordinates& at) {
+  const model::Placement placement = model::place(config, question.mesh, at);
+  const model::ParameterRoom room = model::training_room(config);
+  const model::Parameters parameters = model::Parameters::measured(config.model, placement, room);
   MemoryPlan plan;
-  plan.weights = model::Parameters::weight_bytes(config.model, dtype);
-  plan.gradients = model::Parameters::gradient_bytes(config.model);
-  plan.moments = 2 * plan.gradients;
-  plan.activations = model::GptStage::activation_bytes(
-      config.model, dtype,
-      {config.optim.micro_batch, config.model.context, true, model::recompute_of(config.run.recompute)});
-  if (question.ranks > 1)  // at most: four buckets in flight, sent and received, of small ones what 64 MiB hold
-    plan.communication =
-        std::min(2 * plan.gradients,
-                 std::max(8 * static_cast<std::uint64_t>(config.parallel.bucket_bytes), std::uint64_t{64} << 20));
-  plan.work = kSmallBytes + static_cast<std::uint64_t>(question.threads) * thread_work_bytes(config, dtype);
+  plan.weights = parameters.weight_bytes();
+  plan.gradients = parameters.gradient_bytes();
+  tensor::Arena moments;
+  for (const model::Parameter& p : parameters.all())
+    for (int moment = 0; moment < 2; ++moment) moments.take(base::DType::f32, p.owned().extent);
+  plan.moments = moments.used_bytes();
+  plan.activations =
+      model::ModelStage::activation_bytes(config, placement, model::largest_schedule(config, question.mesh));
+  plan.communication = data_parallel::GradientSync::buffer_bytes(model::sync_tensors(parameters), question.mesh.data,
+                                                                 model::sync_settings(config));
+  const std::int64_t rows = config.optim.micro_batch * config.model.context;
+  if (question.mesh.tensor > 1)  // copies of the embedded rows, the widest that tensor ranks add
+    plan.communication += static_cast<std::uint64_t>(rows * config.model.hidden) * sizeof(float);
+  plan.work = kSmallBytes + static_cast<std::uint64_t>(question.threads) * thread_work_bytes(config, room.dtype);
   plan.program = question.program_bytes;
   return plan;
+}
+
+}  // namespace
+
+MemoryPlan predict_memory(const config::Config& config, const MemoryQuestion& question) {
+  MemoryPlan most;  // first ranks of an axis have the larger parts; stages differ
+  for (int stage = 0; stage < question.mesh.pipeline; ++stage) {
+    const MemoryPlan plan = memory_at(config, question, {0, stage, 0});
+    if (plan.total() > most.total()) most = plan;
+  }
+  return most;
 }
 
 std::string describe(const MemoryPlan& plan) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 
+#include "comm/mesh_shape.hpp"
 #include "config/config.hpp"
 
 namespace tessera::plan {
@@ -17,12 +18,12 @@ struct MemoryPlan {
 
 /// The job that memory is predicted for.
 struct MemoryQuestion {
-  int ranks = 1;                    ///< data ranks
+  comm::MeshShape mesh{};           ///< of the ranks
   int threads = 1;                  ///< a rank
   std::uint64_t program_bytes = 0;  ///< resident before training allocates anything: program, libraries, MPI
 };
 
-/// For training. `config` must be resolved (vocab and micro_batch > 0).
+/// For training, of the rank that needs most. `config` must be resolved (vocab and micro_batch > 0). Pure.
 MemoryPlan predict_memory(const config::Config& config, const MemoryQuestion& question);
 
 /// One line for people: the sum and each part.

@@ -103,7 +103,7 @@ std::array<double, kNumStepParts> parts_so_far(train::Replica& replica) {
 
 /// Collective. Seconds of a step and of communication are those of the slowest rank, parts those of this one.
 void measure(const BenchSetup& setup, train::Replica& replica, BenchFigures& figures) {
-  const comm::Communicator& world = replica.ranks();
+  const comm::Communicator& world = replica.mesh().all();
   std::vector<double> seconds;
   std::array<double, kNumStepParts> before{};
   double communicating = 0, total = 0;
@@ -155,19 +155,19 @@ base::ExitCode run_bench(Invocation& invocation) {
   figures.ranks = world.size();
   figures.threads = device->threads();
   figures.num_measured = setup.num_measured;
-  const base::DType dtype = train::element_type(setup.config);
+  const base::DType dtype = model::element_type(setup.config);
   figures.matrix_gflops = world.sum(tensor::measure_matrix_gflops(dtype, device->threads()), "matrix rate");
   figures.memory_bytes_per_second = world.sum(tensor::measure_memory_bandwidth(device->threads()), "memory rate");
   metrics::reset_peak_memory();  // of the buffers just measured with
   const auto resident = static_cast<std::uint64_t>(metrics::resident_memory_bytes());
-  train::Replica replica(world, *device, setup.config, setup.tokens);
+  const comm::Mesh mesh = make_mesh(world, setup.config);
+  train::Replica replica(mesh, *device, setup.config, setup.tokens);
   figures.tokens_per_step = replica.batches().num_targets(setup.num_warmup);
   measure(setup, replica, figures);
   figures.peak_memory_bytes =
       static_cast<std::int64_t>(world.max(static_cast<double>(metrics::peak_memory_bytes()), "peak memory"));
-  const int data_ranks = config::layout_of(setup.config, world.size()).data;
   figures.predicted_memory_bytes =
-      plan::predict_memory(setup.config, {data_ranks, device->threads(), resident}).total();
+      plan::predict_memory(setup.config, {mesh.shape(), device->threads(), resident}).total();
   if (!invocation.is_root()) return base::ExitCode::done;
   if (call.flags.contains("json"))
     fmt::print("{}", bench_json(setup.config, figures));

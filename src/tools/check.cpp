@@ -96,7 +96,7 @@ base::ExitCode run_check(Invocation& invocation) {
   print_warnings(invocation, config, ranks);
   const config::Layout layout = config::layout_of(config, ranks);
   const plan::MemoryPlan memory = plan::predict_memory(
-      config, {layout.data, call.threads, static_cast<std::uint64_t>(metrics::resident_memory_bytes())});
+      config, {mesh_shape(config, ranks), call.threads, static_cast<std::uint64_t>(metrics::resident_memory_bytes())});
   if (call.flags.contains("json")) {
     print_json(config, ranks, memory);
     return base::ExitCode::done;

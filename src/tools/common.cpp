@@ -9,6 +9,7 @@
 #include "base/units.hpp"
 #include "base/version.hpp"
 #include "comm/together.hpp"
+#include "config/layout.hpp"
 #include "config/option_values.hpp"
 #include "config/options.hpp"
 #include "config/threads.hpp"
@@ -160,11 +161,26 @@ int PlainCall::threads(const Invocation& invocation) const {
   return config::resolve_threads(text("threads", "auto"), invocation.world.node_size(), "--threads");
 }
 
-PlainCall shared_call(Invocation& invocation, const char* command, const std::vector<config::Flag>& flags) {
+PlainCall shared_call(Invocation& invocation, const char* command, const std::vector<config::Flag>& flags,
+                      std::size_t most_positional) {
   std::optional<PlainCall> call;
-  comm::together(invocation.world, "options", [&] { call.emplace(invocation, command, flags); });
+  comm::together(invocation.world, "options", [&] { call.emplace(invocation, command, flags, most_positional); });
   return *call;
 }
+
+namespace {
+
+/// Tells all ranks how rank 0 fared; they wait as long as it takes.
+base::ExitCode share_outcome(Invocation& invocation, int code, std::string problem) {
+  comm::Communicator& world = invocation.world;
+  world.set_timeout(std::numeric_limits<double>::infinity());
+  problem = world.broadcast_text(problem, 0, "work of rank 0");
+  world.broadcast<int>({&code, 1}, 0, "exit code of rank 0");
+  if (!problem.empty()) throw base::SharedError(problem, static_cast<base::ExitCode>(code));
+  return static_cast<base::ExitCode>(code);
+}
+
+}  // namespace
 
 base::ExitCode on_root(Invocation& invocation, const std::function<base::ExitCode()>& action) {
   int code = 0;
@@ -175,12 +191,57 @@ base::ExitCode on_root(Invocation& invocation, const std::function<base::ExitCod
     code = static_cast<int>(error.code());
     problem = error.what();
   }
-  comm::Communicator& world = invocation.world;
-  world.set_timeout(std::numeric_limits<double>::infinity());
-  problem = world.broadcast_text(problem, 0, "work of rank 0");
-  world.broadcast<int>({&code, 1}, 0, "exit code of rank 0");
-  if (!problem.empty()) throw base::SharedError(problem, static_cast<base::ExitCode>(code));
-  return static_cast<base::ExitCode>(code);
+  return share_outcome(invocation, code, problem);
+}
+
+base::ExitCode on_mesh(Invocation& invocation, const std::optional<comm::Mesh>& mesh,
+                       const std::function<base::ExitCode(const comm::Mesh&)>& action) {
+  int code = 0;
+  std::string problem;
+  try {
+    if (mesh) code = static_cast<int>(action(*mesh));
+  } catch (const base::SharedError& error) {  // of all ranks of the mesh, rank 0 among them
+    code = static_cast<int>(error.code());
+    problem = error.what();
+  }
+  return share_outcome(invocation, code, problem);
+}
+
+comm::MeshShape mesh_shape(const config::Config& config, int ranks) {
+  const config::Layout layout = config::layout_of(config, ranks);
+  return {layout.data, layout.pipeline, layout.tensor};
+}
+
+comm::Mesh make_mesh(const comm::Communicator& world, const config::Config& config) {
+  comm::Mesh mesh(world, mesh_shape(config, world.size()));
+  if (!mesh.tensor_on_one_node() && world.rank() == 0)
+    fmt::print(stderr,
+               "warning: parallel.tensor = {}, but not all tensor ranks share a node: their sums, several in each "
+               "layer, cross the network and nothing hides them. Use a number that divides the ranks of a node\n",
+               config.parallel.tensor);
+  return mesh;
+}
+
+std::optional<comm::Mesh> make_model_mesh(const comm::Communicator& world, const PlainCall& call,
+                                          DataRanks data_ranks) {
+  comm::MeshShape shape;
+  comm::together(world, "mesh of the model", [&] {
+    shape.tensor = static_cast<int>(std::max<std::int64_t>(1, call.count("tensor", 1)));
+    shape.pipeline = static_cast<int>(std::max<std::int64_t>(1, call.count("pipeline", 1)));
+    const std::int64_t needed = std::int64_t{shape.tensor} * shape.pipeline;
+    const bool fits = data_ranks == DataRanks::all ? world.size() % needed == 0 : needed <= world.size();
+    if (!fits)
+      base::fail_usage("--tensor {} x --pipeline {} need {} rank(s){}, the job has {}: start it with mpirun -n {}",
+                       shape.tensor, shape.pipeline, needed, data_ranks == DataRanks::all ? " or a multiple" : "",
+                       world.size(), needed);
+  });
+  if (data_ranks == DataRanks::all) {
+    shape.data = world.size() / (shape.tensor * shape.pipeline);
+    return comm::Mesh(world, shape);
+  }
+  const comm::Communicator group = world.split(world.rank() < shape.size() ? 0 : -1);
+  if (group.size() == 0) return {};
+  return comm::Mesh(group, shape);
 }
 
 std::unique_ptr<tensor::Device> make_device(const comm::Communicator& world, int threads) {
@@ -189,11 +250,11 @@ std::unique_ptr<tensor::Device> make_device(const comm::Communicator& world, int
   return device;
 }
 
-train::LoadedModel load_checkpoint(const Invocation& invocation, const std::string& path) {
-  train::LoadedModel model = train::load_model(path);
-  for (const std::string& damage : model.damage)
-    if (invocation.is_root()) fmt::print(stderr, "warning: {}\n", damage);
-  if (!model.damage.empty() && invocation.is_root()) fmt::print(stderr, "warning: using '{}'\n", model.path);
+train::LoadedModel load_checkpoint(const comm::Mesh& mesh, const std::string& path) {
+  train::LoadedModel model = train::load_model(mesh, path);
+  if (mesh.all().rank() != 0) return model;
+  for (const std::string& damage : model.damage) fmt::print(stderr, "warning: {}\n", damage);
+  if (!model.damage.empty()) fmt::print(stderr, "warning: using '{}'\n", model.path);
   return model;
 }
 

@@ -5,9 +5,11 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "comm/mesh.hpp"
 #include "config/config.hpp"
 #include "config/parse.hpp"
 #include "tensor/device.hpp"
@@ -73,17 +75,32 @@ class PlainCall {
 };
 
 /// The same on all ranks of the job. Throws base::SharedError for unknown flags. Collective.
-PlainCall shared_call(Invocation& invocation, const char* command, const std::vector<config::Flag>& flags);
+PlainCall shared_call(Invocation& invocation, const char* command, const std::vector<config::Flag>& flags,
+                      std::size_t most_positional = 0);
 
 /// Runs the work of a command that needs one process on rank 0, while the others wait as long as it takes. Throws its
 /// errors as base::SharedError on every rank. Collective.
 base::ExitCode on_root(Invocation& invocation, const std::function<base::ExitCode()>& action);
+/// The same with the ranks of a mesh of which rank 0 is one, instead of rank 0 alone; others have no mesh.
+base::ExitCode on_mesh(Invocation& invocation, const std::optional<comm::Mesh>& mesh,
+                       const std::function<base::ExitCode(const comm::Mesh&)>& action);
 
 /// The device of this rank. Throws base::SharedError if some rank's CPU or environment does not do. Collective.
 std::unique_ptr<tensor::Device> make_device(const comm::Communicator& world, int threads);
 
-/// train::load_model(), with a warning of rank 0 for each damaged file that was passed over.
-train::LoadedModel load_checkpoint(const Invocation& invocation, const std::string& path);
+/// The shape of a validated configuration's mesh for a job of `ranks` ranks. Pure.
+comm::MeshShape mesh_shape(const config::Config& config, int ranks);
+/// The mesh of a validated configuration, with a warning of rank 0 if tensor ranks do not share a node. Collective.
+comm::Mesh make_mesh(const comm::Communicator& world, const config::Config& config);
+
+/// The mesh of the flags --tensor and --pipeline, over all ranks with their number of data ranks, or over the first
+/// ranks with one. Throws
+/// base::SharedError if they do not fit. Collective; ranks outside the mesh get nothing.
+enum class DataRanks : bool { one, all };
+std::optional<comm::Mesh> make_model_mesh(const comm::Communicator& world, const PlainCall& call, DataRanks data_ranks);
+
+/// train::load_model(), with a warning of rank 0 for each damaged file that was passed over. Collective over the mesh.
+train::LoadedModel load_checkpoint(const comm::Mesh& mesh, const std::string& path);
 
 /// "tessera 0.1.0 (GNU 12.2.0, Release), x86-64-v3 kernels, oneDNN 2.6.3, Open MPI 4.1.4"
 std::string version_line(const tensor::Device& device);

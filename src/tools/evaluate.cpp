@@ -17,6 +17,8 @@ const std::vector<config::Flag> kFlags = {
     {"checkpoint", true, "checkpoint file, folder of checkpoints, or run folder (newest)"},
     {"task", true, "perplexity (the default)"},
     {"data", true, "text file or token file to evaluate on; default: the run's own held-out part"},
+    {"tensor", true, "ranks over which each layer is cut (1)"},
+    {"pipeline", true, "ranks over which the layers are dealt out (1)"},
     {"threads", true, "threads a rank, or auto"},
     {"json", false, "print one JSON object"},
 };
@@ -48,15 +50,18 @@ base::ExitCode run_evaluate(Invocation& invocation) {
   const PlainCall call = shared_call(invocation, "evaluate", kFlags);
   if (call.help_shown()) return base::ExitCode::done;
   const comm::Communicator& world = invocation.world;
-  train::LoadedModel model;
+  comm::together(world, "task", [&] {
+    const std::string task = call.text("task", "perplexity");
+    if (task != "perplexity") base::fail_usage("--task '{}' is not known; the one task is perplexity", task);
+    call.required("checkpoint");
+  });
+  const comm::Mesh mesh = *make_model_mesh(world, call, DataRanks::all);
+  const train::LoadedModel model = load_checkpoint(mesh, call.text("checkpoint", ""));
   std::vector<EvaluationText> texts;
   std::vector<std::uint64_t> text_bytes;
   int threads = 1;
   text::TokenId document_end = -1;
-  comm::together(world, "model and data", [&] {
-    const std::string task = call.text("task", "perplexity");
-    if (task != "perplexity") base::fail_usage("--task '{}' is not known; the one task is perplexity", task);
-    model = load_checkpoint(invocation, call.required("checkpoint"));
+  comm::together(world, "data", [&] {
     if (call.has("data"))
       texts.push_back(open_evaluation_text(call.text("data", ""), *model.tokenizer));
     else
@@ -71,13 +76,16 @@ base::ExitCode run_evaluate(Invocation& invocation) {
   const std::unique_ptr<tensor::Device> device = make_device(world, threads);
   const std::int64_t context = model.config.model.context;
   const std::int64_t batch = train::automatic_micro_batch(16, context);
-  const train::EvaluationSettings settings{context, batch, document_end};
-  model::GptStage stage(*device, model.config.model, *model.parameters, {batch, context, false});
+  const train::EvaluationSettings settings{context, batch, document_end,
+                                           model::schedule_of(model.config, mesh.shape().pipeline, 1)};
+  tensor_parallel::TensorAxis axis(mesh.tensor(), *device, false);
+  model::ModelStage stage(*device, axis, model.config.model, *model.parameters, batch);
+  pipeline::Runner runner(mesh.pipeline(), 1);
   train::TokenMixture mixture;
   std::vector<train::Evaluation> parts;
   for (std::size_t i = 0; i < texts.size(); ++i) {
     mixture.sources.push_back({texts[i].range(), texts[i].weight()});
-    parts.push_back(train::evaluate(world, stage, texts[i].range(), settings, text_bytes[i]));
+    parts.push_back(train::evaluate(mesh, runner, stage, texts[i].range(), settings, text_bytes[i]));
   }
   const train::Evaluation whole = train::combine(parts, mixture);
   train::require_finite(whole, fmt::format("'{}': ", model.path));

@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 #include <numeric>
 
+#include "comm/together.hpp"
 #include "json/json.hpp"
 #include "model/decoder.hpp"
 #include "tools/command.hpp"
@@ -18,6 +19,8 @@ namespace {
 const std::vector<config::Flag> kFlags = {
     {"checkpoint", true, "checkpoint file, folder of checkpoints, or run folder (newest)"},
     {"next", true, "also list the N most likely tokens after the text"},
+    {"tensor", true, "ranks over which each layer is cut (1)"},
+    {"pipeline", true, "ranks over which the layers are dealt out (1)"},
     {"threads", true, "threads, or auto"},
     {"json", false, "print one JSON object"},
 };
@@ -91,15 +94,24 @@ void print_tokens(const std::vector<ScoredToken>& tokens, const text::Tokenizer&
                json::Json(tokenizer.decode(&token.id, 1)).dump());
 }
 
-base::ExitCode score_file(Invocation& invocation) {
-  const PlainCall call(invocation, "score --checkpoint P FILE", kFlags, 1);
-  if (call.help_shown()) return base::ExitCode::done;
-  if (call.positional().size() != 1) base::fail_usage("tessera score needs one text file ('-' = standard input)");
-  const train::LoadedModel model = load_checkpoint(invocation, call.required("checkpoint"));
-  const std::string text = read_text(call.positional().front());
-  const std::int64_t num_next = call.count("next", 0);
-  tensor::Device device(call.threads(invocation));
-  model::Decoder decoder(device, model.config.model, *model.parameters,
+base::ExitCode score_file(const Invocation& invocation, const PlainCall& call, const comm::Mesh& mesh) {
+  int threads = 1;
+  std::string text;
+  std::int64_t num_next = 0;
+  comm::together(mesh.all(), "text", [&] {
+    if (call.positional().size() != 1) base::fail_usage("tessera score needs one text file ('-' = standard input)");
+    call.required("checkpoint");
+    num_next = call.count("next", 0);
+    threads = call.threads(invocation);
+  });
+  const train::LoadedModel model = load_checkpoint(mesh, call.text("checkpoint", ""));
+  comm::together(mesh.all(), "text to score", [&] {
+    if (mesh.all().rank() == 0) text = read_text(call.positional().front());  // others may not reach it
+  });
+  text = mesh.all().broadcast_text(text, 0, "text to score");
+  const std::unique_ptr<tensor::Device> device = make_device(mesh.all(), threads);
+  tensor_parallel::TensorAxis axis(mesh.tensor(), *device, false);
+  model::Decoder decoder(*device, {&axis, &mesh.pipeline()}, model.config.model, *model.parameters,
                          train::document_end(model.config.data, *model.tokenizer));
 
   // Lines are scored within the whole text: a line's figure is the sum over its tokens.
@@ -115,6 +127,7 @@ base::ExitCode score_file(Invocation& invocation) {
     total += token.log_probability;
     line_ended = model.tokenizer->decode(&token.id, 1).find('\n') != std::string::npos;
   }
+  if (mesh.all().rank() != 0) return base::ExitCode::done;
   const std::vector<ScoredToken> next = most_likely(last_logits, *model.tokenizer, num_next);
   if (call.has("json")) {
     json::Json line_list{json::Array{}};
@@ -137,7 +150,10 @@ base::ExitCode score_file(Invocation& invocation) {
 }  // namespace
 
 base::ExitCode run_score(Invocation& invocation) {
-  return on_root(invocation, [&] { return score_file(invocation); });
+  const PlainCall call = shared_call(invocation, "score --checkpoint P FILE", kFlags, 1);
+  if (call.help_shown()) return base::ExitCode::done;
+  const std::optional<comm::Mesh> mesh = make_model_mesh(invocation.world, call, DataRanks::one);
+  return on_mesh(invocation, mesh, [&](const comm::Mesh& of) { return score_file(invocation, call, of); });
 }
 
 }  // namespace tessera::tools

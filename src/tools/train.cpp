@@ -15,14 +15,13 @@
 namespace tessera::tools {
 namespace {
 
-void print_opening(const Invocation& invocation, const config::Config& config, const tensor::Device& device) {
+void print_opening(const comm::Mesh& mesh, const config::Config& config, const tensor::Device& device) {
   fmt::print("{}\n", version_line(device));
-  const int ranks = invocation.world.size();
-  const config::Layout layout = config::layout_of(config, ranks);
-  fmt::print("layout: {}\n", config::describe(config.parallel, layout));
-  fmt::print("ranks: {} of {} thread(s), {} on this node\n", ranks, device.threads(), invocation.world.node_size());
+  const int ranks = mesh.shape().size();
+  fmt::print("layout: {}\n", config::describe(config.parallel, config::layout_of(config, ranks)));
+  fmt::print("ranks: {} of {} thread(s), {} on this node\n", ranks, device.threads(), mesh.all().node_size());
   const auto resident = static_cast<std::uint64_t>(metrics::resident_memory_bytes());
-  fmt::print("{}\n", plan::describe(plan::predict_memory(config, {layout.data, device.threads(), resident})));
+  fmt::print("{}\n", plan::describe(plan::predict_memory(config, {mesh.shape(), device.threads(), resident})));
   fmt::print("{}\n", config::to_ini(config));
 }
 
@@ -40,16 +39,17 @@ base::ExitCode run_train(Invocation& invocation) {
   invocation.world.set_timeout(call.config.parallel.timeout);
   const std::unique_ptr<tensor::Device> device = make_device(invocation.world, call.threads);
   settle_precision(invocation, call.config);
+  const comm::Mesh mesh = make_mesh(invocation.world, call.config);
   const bool quiet = call.flags.contains("quiet");
   train::TrainHooks hooks;
   hooks.quiet = quiet;
   hooks.version = version_line(*device);
   hooks.begins = [&](const config::Config& resolved) {
     print_warnings(invocation, resolved, invocation.world.size());
-    if (invocation.is_root() && !quiet) print_opening(invocation, resolved, *device);
+    if (invocation.is_root() && !quiet) print_opening(mesh, resolved, *device);
   };
   hooks.stop_requested = stop_requested;
-  return train::train(invocation.world, *device, call.config, hooks);
+  return train::train(mesh, *device, call.config, hooks);
 }
 
 }  // namespace tessera::tools

@@ -14,11 +14,11 @@ namespace tessera::train {
 
 /// Micro-batches of a step as a pure function of (seed, step). Step k has the samples that optim::BatchSchedule gives
 /// it; data::Mixture chooses the source of each by its global index, and data::Sampler the window in it. Of a batch of
-/// B rank r of P takes sequences [r B/P, (r+1) B/P) in micro-batches of b. With data.document_mask each token comes
-/// with the start of its document.
+/// B data rank r of P takes sequences [r B/P, (r+1) B/P) in micro-batches of b. With data.document_mask each token
+/// comes with the start of its document.
 class BatchSource {
  public:
-  /// `config` must be resolved and valid for `ranks`.
+  /// For data rank `rank` of `ranks`. `config` must be resolved and valid for them.
   BatchSource(const TokenMixture& tokens, const config::Config& config, int rank, int ranks);
 
   /// Micro-batch `micro` of this rank in step `step` (from 0). Valid until the next call.

@@ -41,30 +41,70 @@ std::uint64_t target_text_bytes(const TokenRange& range) {
   return bytes;
 }
 
-Evaluation evaluate(const comm::Communicator& ranks, model::GptStage& stage, const TokenRange& range,
-                    const EvaluationSettings& settings, std::uint64_t text_bytes) {
-  const auto [context, max_batch, end] = settings;
-  const std::int64_t num_windows = data::num_windows(range.num_tokens(), context);
-  const auto size = static_cast<std::size_t>(max_batch * context);
-  std::vector<std::int32_t> tokens(size), targets(size), starts(end >= 0 ? size : 0);
-  double loss = 0;
-  const std::int64_t stride = max_batch * ranks.size();
-  for (std::int64_t first = max_batch * ranks.rank(); first < num_windows; first += stride) {
-    const std::int64_t batch = std::min(max_batch, num_windows - first);
-    for (std::int64_t b = 0; b < batch; ++b) {
-      const std::int64_t at = b * context;
-      data::fill_window(*range.file, range.first, range.last, context, first + b, tokens.data() + at,
-                        targets.data() + at);
-      if (end >= 0) data::document_starts(tokens.data() + at, context, end, starts.data() + at);
-    }
-    const tensor::Shape shape{batch, context};
-    const tensor::View mask = end >= 0 ? tensor::View(starts.data(), shape) : tensor::View{};
-    loss += stage.forward({{tokens.data(), shape}, {targets.data(), shape}, {}, mask}, {}, 0.0f);
+namespace {
+
+/// The windows that one data rank evaluates, as micro-batches.
+class Windows {
+ public:
+  Windows(const TokenRange& range, const EvaluationSettings& settings, int data_rank, int data_ranks)
+      : range_(range),
+        settings_(settings),
+        data_rank_(data_rank),
+        data_ranks_(data_ranks),
+        num_windows_(data::num_windows(range.num_tokens(), settings.context)) {
+    const auto size = static_cast<std::size_t>(settings.max_batch * settings.context);
+    tokens_.resize(size);
+    targets_.resize(size);
+    starts_.resize(settings.document_end >= 0 ? size : 0);
   }
+
+  std::int64_t first(int micro) const { return settings_.max_batch * (data_rank_ + std::int64_t{micro} * data_ranks_); }
+  std::int64_t batch(int micro) const { return std::min(settings_.max_batch, num_windows_ - first(micro)); }
+  std::int64_t rows(int micro) const { return batch(micro) * settings_.context; }
+  int num_micro() const {
+    const std::int64_t left = num_windows_ - first(0), stride = settings_.max_batch * data_ranks_;
+    return static_cast<int>(left <= 0 ? 0 : (left + stride - 1) / stride);
+  }
+
+  model::MicroBatch load(int micro) {
+    const std::int64_t context = settings_.context;
+    for (std::int64_t b = 0; b < batch(micro); ++b) {
+      const std::int64_t at = b * context;
+      data::fill_window(*range_.file, range_.first, range_.last, context, first(micro) + b, tokens_.data() + at,
+                        targets_.data() + at);
+      if (!starts_.empty())
+        data::document_starts(tokens_.data() + at, context, settings_.document_end, starts_.data() + at);
+    }
+    const tensor::Shape shape{batch(micro), context};
+    return {{tokens_.data(), shape},
+            {targets_.data(), shape},
+            {},
+            starts_.empty() ? tensor::View{} : tensor::View(starts_.data(), shape)};
+  }
+
+ private:
+  const TokenRange& range_;
+  const EvaluationSettings& settings_;
+  std::int64_t data_rank_, data_ranks_, num_windows_;
+  std::vector<std::int32_t> tokens_, targets_, starts_;
+};
+
+}  // namespace
+
+Evaluation evaluate(const comm::Mesh& mesh, pipeline::Runner& runner, model::ModelStage& stage, const TokenRange& range,
+                    const EvaluationSettings& settings, std::uint64_t text_bytes) {
+  Windows windows(range, settings, mesh.at().data, mesh.shape().data);
+  model::ModelStage::Work work;
+  work.load = [&](int micro) { return windows.load(micro); };
+  work.rows = [&](int micro) { return windows.rows(micro); };
+  stage.begin(std::move(work));
+  pipeline::Schedule schedule = settings.schedule;
+  schedule.micro_batches = windows.num_micro();
+  if (schedule.micro_batches > 0) runner.run(stage, pipeline::forward_actions(schedule, mesh.at().pipeline));
   Evaluation result;
   result.num_targets = range.num_tokens() - 1;
   result.text_bytes = text_bytes;
-  const double total = ranks.sum(loss, "loss of the evaluation");
+  const double total = mesh.all().sum(mesh.at().tensor == 0 ? stage.loss() : 0.0, "loss of the evaluation");
   result.loss = total / static_cast<double>(result.num_targets);
   if (text_bytes > 0) result.bits_per_byte = total / std::numbers::ln2 / static_cast<double>(text_bytes);
   return result;

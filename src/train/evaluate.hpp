@@ -4,8 +4,8 @@
 #include <optional>
 #include <string>
 
-#include "comm/communicator.hpp"
-#include "model/gpt_stage.hpp"
+#include "comm/mesh.hpp"
+#include "model/model_stage.hpp"
 #include "train/tokens.hpp"
 
 namespace tessera::train {
@@ -24,13 +24,14 @@ struct Evaluation {
 std::uint64_t target_text_bytes(const TokenRange& range);
 
 struct EvaluationSettings {
-  std::int64_t context = 0, max_batch = 0;  ///< tokens of a window, windows at a time
-  text::TokenId document_end = -1;          ///< as of document_end()
+  std::int64_t context = 0, max_batch = 0;                     ///< tokens of a window, windows at a time
+  text::TokenId document_end = -1;                             ///< as of document_end()
+  pipeline::Schedule schedule{pipeline::ScheduleKind::gpipe};  ///< stages and virtual stages count
 };
 
-/// Evaluates the whole range in consecutive windows. They are dealt to the ranks in turns of max_batch. Collective over
-/// `ranks`; same result on all.
-Evaluation evaluate(const comm::Communicator& ranks, model::GptStage& stage, const TokenRange& range,
+/// Evaluates the whole range in consecutive windows, forwards only. They are dealt to the data ranks in turns of
+/// max_batch. Collective over the mesh; same result on all ranks.
+Evaluation evaluate(const comm::Mesh& mesh, pipeline::Runner& runner, model::ModelStage& stage, const TokenRange& range,
                     const EvaluationSettings& settings, std::uint64_t text_bytes);
 
 /// Several parts of a mixture as one: tokens of each part in the proportion of its weight, or of its number of targets

@@ -1,32 +1,54 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/loaded_model.hpp"
 
+#include "comm/together.hpp"
 #include "config/parse.hpp"
+#include "config/validate.hpp"
 
 namespace tessera::train {
 
 namespace {
 
-LoadedModel load_file(const std::string& path) {
+LoadedModel load_file(const comm::Mesh& mesh, const std::string& path) {
   LoadedModel loaded;
   loaded.path = path;
-  loaded.state = checkpoint::read_state(loaded.path);
-  loaded.config = config::parse_text(loaded.state.config, loaded.path + ":/run/config");
-  loaded.tokenizer = text::deserialize_tokenizer(loaded.state.tokenizer, loaded.path + ":/run/tokenizer");
-  loaded.parameters = std::make_unique<model::Parameters>(loaded.config.model, false);
+  std::string damage;
+  comm::together(mesh.all(), "checkpoint and configuration", [&] {
+    try {
+      loaded.state = checkpoint::read_state(path);
+      loaded.config = config::parse_text(loaded.state.config, path + ":/run/config");
+      loaded.tokenizer = text::deserialize_tokenizer(loaded.state.tokenizer, path + ":/run/tokenizer");
+    } catch (const checkpoint::DamagedError& error) {
+      damage = error.what();
+      return;
+    }
+    config::ParallelConfig parallel;
+    parallel.tensor = mesh.shape().tensor;
+    parallel.pipeline = mesh.shape().pipeline;
+    loaded.config.parallel = parallel;
+    config::Config model_only = loaded.config;  // its batch need not fit these ranks
+    model_only.optim = {};
+    config::throw_if_any(config::validate(model_only, mesh.shape().size()));
+    loaded.parameters =
+        std::make_unique<model::Parameters>(loaded.config.model, model::place(loaded.config, mesh.shape(), mesh.at()),
+                                            model::ParameterRoom{false, base::DType::f32});
+  });
+  for (const std::string& of_rank : mesh.all().gather_text(damage, "damage of the checkpoint"))
+    if (!of_rank.empty()) throw checkpoint::DamagedError(of_rank);
   std::vector<checkpoint::TensorTile> tiles;
-  for (const model::Parameter& p : loaded.parameters->all()) tiles.push_back({"model", p.tile, p.weight});
-  checkpoint::read_tiles(loaded.path, tiles);
+  for (const model::Parameter& p : loaded.parameters->all()) tiles.push_back({"model", p.owned(), p.master, p.counted});
+  checkpoint::read_tiles(mesh.all(), path, tiles);
   return loaded;
 }
 
 }  // namespace
 
-LoadedModel load_model(const std::string& path) {
-  std::vector<std::string> damage;
-  for (const std::string& file : checkpoint::candidates(path)) {
+LoadedModel load_model(const comm::Mesh& mesh, const std::string& path) {
+  std::vector<std::string> files, damage;
+  comm::together(mesh.all(), "search for checkpoints", [&] { files = checkpoint::candidates(path); });
+  for (const std::string& file : files) {
     try {
-      LoadedModel loaded = load_file(file);
+      LoadedModel loaded = load_file(mesh, file);
       loaded.damage = damage;
       return loaded;
     } catch (const checkpoint::DamagedError& error) {
@@ -35,7 +57,7 @@ LoadedModel load_model(const std::string& path) {
   }
   std::string list;
   for (const std::string& text : damage) list += (list.empty() ? "" : "\n") + text;
-  throw base::UsageError(list);
+  throw base::SharedError(list, base::ExitCode::usage);
 }
 
 }  // namespace tessera::train

@@ -1,9 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/replica.hpp"
 
+#include <cmath>
+
 #include "comm/together.hpp"
 
 namespace tessera::train {
+namespace {
+
+using base::Fault;
+
+}  // namespace
 
 void require_same_kernels(const comm::Communicator& ranks, const tensor::Device& device) {
   comm::require_equal(ranks, device.instruction_set(), "CPU kernels",
@@ -14,57 +21,113 @@ void require_same_kernels(const comm::Communicator& ranks, const tensor::Device&
 std::vector<optim::OptimizedTile> optimized_tiles(const model::Parameters& parameters) {
   std::vector<optim::OptimizedTile> tiles;
   for (const model::Parameter& p : parameters.all())
-    tiles.push_back({p.tile, p.master, p.rounded() ? p.weight : tensor::View{}, p.gradient, p.spec.decay});
+    tiles.push_back(
+        {p.owned(), p.master, p.rounded() ? p.owned_weight() : tensor::View{}, p.owned_gradient(), p.spec.decay});
   return tiles;
 }
 
-base::DType element_type(const config::Config& config) {
-  return config.run.precision == "bf16" ? base::DType::bf16 : base::DType::f32;
-}
-
-namespace {
-
-/// Groups in the order of parameters: embeddings, then one a block; what follows the blocks is ready with the last.
-std::vector<data_parallel::SyncTensor> sync_tensors(const model::Parameters& parameters) {
-  std::vector<data_parallel::SyncTensor> tensors;
-  int group = 0;
-  for (const model::Parameter& p : parameters.all()) {
-    if (p.spec.name.ends_with(".attention_norm.gain")) ++group;
-    tensors.push_back({p.gradient, {}, p.weight, static_cast<std::int64_t>(tensors.size()), group});
-  }
-  return tensors;
-}
-
-}  // namespace
-
-model::StageRoom stage_room(const config::Config& config) {
-  return {config.optim.micro_batch, config.model.context, true, model::recompute_of(config.run.recompute)};
-}
-
-Replica::Replica(const comm::Communicator& ranks, tensor::Device& device, const config::Config& config,
-                 const TokenMixture& tokens)
-    : ranks_(&ranks),
+Replica::Replica(const comm::Mesh& mesh, tensor::Device& device, const config::Config& config,
+                 const TokenMixture& tokens, Fault fault)
+    : mesh_(&mesh),
       device_(&device),
       config_(config),
-      parameters_(config.model, true, element_type(config)),
-      stage_(device, config.model, parameters_, stage_room(config)),
-      batches_(tokens, config, ranks.rank(), ranks.size()),
+      fault_(fault),
+      tensor_axis_(mesh.tensor(), device, config.parallel.sequence, fault),
+      parameters_(config.model, model::place(config, mesh.shape(), mesh.at(), fault), model::training_room(config)),
+      stage_(device, tensor_axis_, config, parameters_, model::largest_schedule(config, mesh.shape())),
+      runner_(mesh.pipeline(), static_cast<int>(config.parallel.virtual_stages)),
+      batches_(tokens, config, mesh.at().data, mesh.shape().data),
       optimizer_(config.optim, optimized_tiles(parameters_)),
-      sync_(ranks, device, sync_tensors(parameters_), {.bucket_bytes = config.parallel.bucket_bytes}) {
-  require_same_kernels(ranks, device);
+      sync_(mesh.data(), device, model::sync_tensors(parameters_), model::sync_settings(config, fault)) {
+  require_same_kernels(mesh.all(), device);
+  for (const model::Parameter& p : parameters_.all())
+    if (p.spec.on_residual_stream) stream_gradients_.push_back(p.owned_gradient());
   parameters_.initialize(config.run.seed, device);
 }
 
+/// First and last stage hold copies of a tied embedding: their gradients are added before those of data ranks.
+bool Replica::sums_ends() const {
+  const int stages = mesh_->shape().pipeline;
+  return config_.model.tied_head && stages > 1 && parameters_.holds("token_embedding");
+}
+
+double Replica::compute_gradients(std::int64_t step) {
+  const auto num_targets = static_cast<double>(batches_.num_targets(step));
+  const auto num_micro = static_cast<int>(batches_.num_micro_batches(step));
+  const int embedding_group = parameters_.holds("token_embedding") ? parameters_.get("token_embedding").group : -1;
+  const bool sums_ends = this->sums_ends(), each_micro = config_.parallel.zero == 2;
+  const pipeline::Schedule schedule = model::schedule_of(config_, mesh_->shape().pipeline, num_micro);
+  std::vector<int> left(static_cast<std::size_t>(parameters_.all().back().group) + 1, num_micro);
+
+  model::ModelStage::Work work;
+  work.load = [&](int micro) { return batches_.load(step, micro); };
+  work.rows = [rows = config_.optim.micro_batch * config_.model.context](int) { return rows; };
+  work.dropout = {static_cast<float>(config_.model.dropout), config_.run.seed};
+  if (fault_ == Fault::dropout_rank) work.dropout.seed += static_cast<std::uint64_t>(mesh_->all().rank());
+  work.gradient_scale = static_cast<float>((fault_ == Fault::gradient_scale ? 2.0 : 1.0) / num_targets);
+  work.sums_each_micro = each_micro;
+  if (each_micro)
+    work.hooks.gradients_begin = [&](int group) {
+      for (const int other : parameters_.groups_in_memory_of(group)) sync_.settle(other);
+    };
+  work.hooks.gradients_ready = [&](int group) {
+    const bool first = left[static_cast<std::size_t>(group)]-- == num_micro;
+    if (left[static_cast<std::size_t>(group)] > 0 && !each_micro) return;
+    if (group == embedding_group) {
+      if (sums_ends) return;
+      stage_.fold_embedding();
+    }
+    sync_.ready(group, first ? tensor::Accumulate::no : tensor::Accumulate::yes);
+  };
+  work.hooks.progress = [&] {
+    runner_.progress();
+    sync_.progress();
+  };
+  stage_.begin(std::move(work));
+  runner_.run(stage_, pipeline::actions(schedule, mesh_->at().pipeline));
+  if (sums_ends) {
+    if (fault_ != Fault::tied_embedding)
+      pipeline::sum_ends(mesh_->pipeline(), *device_, parameters_.get("token_embedding").gradient);
+    sync_.ready(embedding_group);
+  }
+  sync_.finish();
+  tensor_axis_.sum_gradients(stream_gradients_);
+  return mesh_->at().tensor == 0 ? stage_.loss() : 0.0;
+}
+
+double Replica::gradient_norm() {
+  const std::vector<model::ParameterSpec> specs = model::parameter_specs(config_.model);
+  std::vector<double> squares(specs.size());
+  for (const model::Parameter& p : parameters_.all()) {
+    if (!p.primary && fault_ != Fault::norm_double_count) continue;
+    // Whatever zero is, a data rank looks at the rows that it would own.
+    const tensor::Range rows =
+        data_parallel::own_rows(p.tile.extent[0], mesh_->shape().data, mesh_->at().data, p.rotation);
+    const tensor::View mine = config_.parallel.zero > 0 ? p.owned_gradient() : p.gradient.rows(rows.first, rows.size);
+    squares[static_cast<std::size_t>(p.rotation)] = tensor::sum_of_squares(*device_, mine);
+  }
+  mesh_->data().sum(squares, "gradient norm");
+  mesh_->tensor().sum(squares, "gradient norm");
+  mesh_->pipeline().sum(squares, "gradient norm");
+  double total = 0;
+  for (const double of_tensor : squares) total += of_tensor;
+  return std::sqrt(total);
+}
+
 std::vector<checkpoint::TensorTile> Replica::tiles() {
-  const bool counted = ranks_->rank() == 0;  // data ranks hold equal copies
   std::vector<checkpoint::TensorTile> tiles;
-  for (const model::Parameter& p : parameters_.all()) tiles.push_back({"model", p.tile, p.master, counted});
-  const auto& optimized = optimizer_.tiles();
-  for (std::size_t i = 0; i < optimized.size(); ++i) {
-    tiles.push_back({"optimizer/m", optimized[i].tile, optimizer_.m()[i], counted});
-    tiles.push_back({"optimizer/v", optimized[i].tile, optimizer_.v()[i], counted});
+  for (std::size_t i = 0; i < parameters_.all().size(); ++i) {
+    const model::Parameter& p = parameters_.all()[i];
+    tiles.push_back({"model", p.owned(), p.master, p.counted});
+    tiles.push_back({"optimizer/m", p.owned(), optimizer_.m()[i], p.counted});
+    tiles.push_back({"optimizer/v", p.owned(), optimizer_.v()[i], p.counted});
   }
   return tiles;
+}
+
+void Replica::refresh_weights() {
+  parameters_.round_weights(*device_);
+  sync_.gather_weights();
 }
 
 }  // namespace tessera::train

@@ -5,11 +5,16 @@
 #include <vector>
 
 #include "checkpoint/checkpoint.hpp"
-#include "comm/communicator.hpp"
+#include "comm/mesh.hpp"
 #include "config/config.hpp"
 #include "data_parallel/gradient_sync.hpp"
-#include "model/gpt_stage.hpp"
+#include "model/model_stage.hpp"
+#include "model/parameters.hpp"
+#include "model/synchronized.hpp"
 #include "optim/adamw.hpp"
+#include "pipeline/runner.hpp"
+#include "pipeline/tied_embedding.hpp"
+#include "tensor_parallel/tensor_axis.hpp"
 #include "train/batch_source.hpp"
 
 namespace tessera::train {
@@ -18,42 +23,59 @@ namespace tessera::train {
 /// differently, so copies of the weights that nobody compares would drift apart. Collective over `ranks`.
 void require_same_kernels(const comm::Communicator& ranks, const tensor::Device& device);
 
-/// All that one rank needs to take training steps: weights, activations, optimizer and its share of the data.
-/// Construction allocates every tensor; the first step adds scratch memory of kernels, others only lists of a few
-/// words.
+/// All that one rank needs to take training steps: its part of the weights, activations and optimizer, and its share of
+/// the data. Construction allocates every tensor; the first step adds scratch memory of kernels and of sums over the
+/// tensor axis, others only lists of a few words.
 class Replica {
  public:
-  /// `config` must be resolved (vocab, micro_batch > 0) and valid for ranks.size(). Collective over `ranks`, which must
-  /// outlive the replica and run the same kernels. Weights are drawn from config.run.seed.
-  Replica(const comm::Communicator& ranks, tensor::Device& device, const config::Config& config,
-          const TokenMixture& tokens);
+  /// `config` must be resolved (vocab, micro_batch > 0) and valid for the mesh. Collective over the mesh, which must
+  /// outlive the replica and run the same kernels. Weights are drawn from config.run.seed. `fault`: self-test only.
+  Replica(const comm::Mesh& mesh, tensor::Device& device, const config::Config& config, const TokenMixture& tokens,
+          base::Fault fault = base::Fault::none);
 
-  const comm::Communicator& ranks() const { return *ranks_; }
+  const comm::Mesh& mesh() const { return *mesh_; }
   tensor::Device& device() { return *device_; }
   const config::Config& config() const { return config_; }
+  base::Fault fault() const { return fault_; }
   model::Parameters& parameters() { return parameters_; }
-  model::GptStage& stage() { return stage_; }
+  const model::Parameters& parameters() const { return parameters_; }
+  tensor_parallel::TensorAxis& tensor_axis() { return tensor_axis_; }
+  model::ModelStage& stage() { return stage_; }
+  pipeline::Runner& runner() { return runner_; }
   BatchSource& batches() { return batches_; }
   optim::AdamW& optimizer() { return optimizer_; }
+  const optim::AdamW& optimizer() const { return optimizer_; }
   data_parallel::GradientSync& sync() { return sync_; }
 
-  /// Master weights and moments as checkpoint tiles. After they were read: parameters().round_weights().
+  /// Forward and backward of all micro-batches of a step (from 0), and every sum of gradients over ranks: afterwards
+  /// the owned gradients are those of the mean loss over the global batch. Returns this rank's share of the sum of
+  /// losses: what its last stage computed, 0 where another rank answers for it. Collective.
+  double compute_gradients(std::int64_t step);
+  /// Euclidean norm of all gradients, each element counted once: squares of each tensor are summed by its parts in rank
+  /// order, then tensors in the order of parameter_specs, so the bits depend on neither schedule nor zero. Collective.
+  double gradient_norm();
+
+  /// Master weights and moments as checkpoint tiles. After they were read: refresh_weights().
   std::vector<checkpoint::TensorTile> tiles();
+  /// Weights that the model reads, from the masters of all data ranks. Collective.
+  void refresh_weights();
 
  private:
-  const comm::Communicator* ranks_;
+  bool sums_ends() const;
+
+  const comm::Mesh* mesh_;
   tensor::Device* device_;
   config::Config config_;
+  base::Fault fault_;
+  tensor_parallel::TensorAxis tensor_axis_;
   model::Parameters parameters_;
-  model::GptStage stage_;
+  model::ModelStage stage_;
+  pipeline::Runner runner_;
   BatchSource batches_;
   optim::AdamW optimizer_;
   data_parallel::GradientSync sync_;
+  std::vector<tensor::View> stream_gradients_;  // that sequence parallelism leaves in parts
 };
-
-/// Type of matrices and activations in a run, and what a stage must hold for its training.
-base::DType element_type(const config::Config& config);
-model::StageRoom stage_room(const config::Config& config);
 
 /// The optimizer's view of all parameters.
 std::vector<optim::OptimizedTile> optimized_tiles(const model::Parameters& parameters);

@@ -28,10 +28,27 @@ bool shapes_model(const std::string& key) {
 
 /// Keys that say where and how fast a run goes, not what it computes.
 bool is_incidental(const std::string& key) {
-  static constexpr const char* keys[] = {
-      "run.dir",          "run.stop_after",      "run.device",      "run.threads",      "run.recompute",
-      "run.log_interval", "run.eval_interval",   "data.tokenizer",  "parallel.data",    "parallel.timeout",
-      "parallel.bucket",  "checkpoint.interval", "checkpoint.keep", "optim.micro_batch"};
+  static constexpr const char* keys[] = {"run.dir",
+                                         "run.stop_after",
+                                         "run.device",
+                                         "run.threads",
+                                         "run.recompute",
+                                         "run.trace",
+                                         "run.log_interval",
+                                         "run.eval_interval",
+                                         "data.tokenizer",
+                                         "parallel.data",
+                                         "parallel.tensor",
+                                         "parallel.pipeline",
+                                         "parallel.pipeline_schedule",
+                                         "parallel.virtual_stages",
+                                         "parallel.sequence",
+                                         "parallel.zero",
+                                         "parallel.timeout",
+                                         "parallel.bucket",
+                                         "checkpoint.interval",
+                                         "checkpoint.keep",
+                                         "optim.micro_batch"};
   for (const char* incidental : keys)
     if (key == incidental) return true;
   return false;
@@ -112,7 +129,7 @@ std::string RunFolder::read(const std::string& path, Replica& replica, const Run
   } catch (const checkpoint::DamagedError& error) {  // the same on every rank
     return error.what();
   }
-  replica.parameters().round_weights(replica.device());
+  replica.refresh_weights();
   return "";
 }
 

@@ -14,7 +14,7 @@ namespace {
 
 /// Loss and stop requests of all ranks in one message, so that every rank reaches the same verdict.
 void agree(Replica& replica, double my_loss, bool my_stop, StepReport& report, int& nonfinite_rank) {
-  const comm::Communicator& ranks = replica.ranks();
+  const comm::Communicator& ranks = replica.mesh().all();
   const std::array<double, 2> mine{my_loss, my_stop ? 1.0 : 0.0};
   std::vector<double> all(2 * static_cast<std::size_t>(ranks.size()));
   ranks.all_gather<double>(mine, all, "loss of the step");
@@ -46,34 +46,21 @@ bool reject_nonfinite(const Replica& replica, const StepReport& report, int nonf
 StepReport train_step(Replica& replica, std::int64_t step, std::int64_t& updates, bool stop_requested) {
   const config::Config& config = replica.config();
   tensor::Device& device = replica.device();
-  const model::DropoutSource dropout{static_cast<float>(config.model.dropout), config.run.seed};
-  const auto num_targets = static_cast<double>(replica.batches().num_targets(step - 1));
-  const std::int64_t num_micro = replica.batches().num_micro_batches(step - 1);
-
-  double loss = 0;
-  for (std::int64_t micro = 0; micro < num_micro; ++micro) {
-    const model::MicroBatch batch = replica.batches().load(step - 1, micro);
-    loss += replica.stage().forward(batch, dropout, static_cast<float>(1.0 / num_targets));
-    const bool last = micro + 1 == num_micro;
-    const auto accumulate = micro == 0 ? tensor::Accumulate::no : tensor::Accumulate::yes;
-    auto group = static_cast<int>(config.model.layers);
-    replica.stage().backward(batch, dropout, accumulate, [&](std::int64_t) {
-      if (last) replica.sync().ready(group--);
-    });
-  }
-  replica.sync().finish();
+  const double loss = replica.compute_gradients(step - 1);
 
   StepReport report;
   report.step = step;
   report.tokens = replica.batches().num_targets(step - 1);
   int nonfinite_rank = -1;
-  agree(replica, loss / num_targets, stop_requested, report, nonfinite_rank);
-  report.grad_norm = optim::gradient_norm(device, replica.optimizer().tiles());
+  agree(replica, loss / static_cast<double>(report.tokens), stop_requested, report, nonfinite_rank);
+  report.grad_norm = replica.gradient_norm();
   report.lr = optim::learning_rate(config.optim, config.run.steps, step);
   report.skipped = reject_nonfinite(replica, report, nonfinite_rank);
   if (report.skipped) return report;
-  const double factor = optim::clip(device, config.optim, replica.optimizer().tiles(), report.grad_norm);
-  replica.optimizer().step(device, ++updates, report.lr, factor);
+  optim::clip_by_value(device, config.optim, replica.optimizer().tiles());
+  const double norm = config.optim.clip_value > 0 ? replica.gradient_norm() : report.grad_norm;
+  replica.optimizer().step(device, ++updates, report.lr, optim::norm_factor(config.optim, norm));
+  replica.sync().gather_weights();
   return report;
 }
 

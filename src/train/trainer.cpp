@@ -30,16 +30,17 @@ using base::seconds_since;
 /// One start of a run: from its newest checkpoint to run.steps, run.stop_after or a request to stop.
 class Run {
  public:
-  Run(const comm::Communicator& ranks, tensor::Device& device, const config::Config& config, const RunData& data,
+  Run(const comm::Mesh& mesh, tensor::Device& device, const config::Config& config, const RunData& data,
       const TrainHooks& hooks)
-      : ranks_(ranks),
+      : mesh_(mesh),
+        ranks_(mesh.all()),
         config_(config),
         data_(data),
         hooks_(hooks),
-        folder_(ranks, config),
-        heartbeat_(ranks, config.run.dir + "/heartbeat"),
-        replica_(ranks, device, config, data.mixture),
-        progress_(ranks.rank() != 0 || hooks.quiet) {}
+        folder_(mesh.all(), config),
+        heartbeat_(mesh.all(), config.run.dir + "/heartbeat"),
+        replica_(mesh, device, config, data.mixture),
+        progress_(mesh.all().rank() != 0 || hooks.quiet) {}
 
   base::ExitCode go();
 
@@ -50,6 +51,7 @@ class Run {
   void require_finite_weights();
   void save_now();
 
+  const comm::Mesh& mesh_;
   const comm::Communicator& ranks_;
   const config::Config& config_;
   const RunData& data_;
@@ -71,7 +73,7 @@ void Run::start() {
   folder_.publish_config();
   state_.config = config::to_ini(config_);
   state_.version = hooks_.version;
-  state_.mesh = fmt::format("data {}", ranks_.size());
+  state_.mesh = mesh_.shape().str();
   state_.tokenizer_fingerprint = data_.first_file().fingerprint();
   comm::together(ranks_, "metrics file", [&] {
     const std::unique_ptr<text::Tokenizer> tokenizer = data_.first_file().tokenizer();
@@ -104,10 +106,12 @@ void Run::record(const StepReport& report, double seconds) {
 }
 
 void Run::evaluate_now(std::int64_t step) {
-  const EvaluationSettings settings{config_.model.context, config_.optim.micro_batch, document_end_};
+  const EvaluationSettings settings{config_.model.context, config_.optim.micro_batch, document_end_,
+                                    model::schedule_of(config_, mesh_.shape().pipeline, 1)};
   std::vector<Evaluation> parts;
   for (std::size_t i = 0; i < data_.valid.sources.size(); ++i)
-    parts.push_back(evaluate(ranks_, replica_.stage(), data_.valid.sources[i].range, settings, valid_text_bytes_[i]));
+    parts.push_back(evaluate(mesh_, replica_.runner(), replica_.stage(), data_.valid.sources[i].range, settings,
+                             valid_text_bytes_[i]));
   const Evaluation whole = combine(parts, data_.valid);
   require_finite(whole, fmt::format("step {}: ", step));
   if (ranks_.rank() != 0) return;
@@ -128,12 +132,11 @@ void Run::evaluate_now(std::int64_t step) {
 }
 
 /// Weights that are not finite never become finite again: saved as the newest checkpoint they would end every resume.
-/// Data ranks hold equal copies: the first one looks.
 void Run::require_finite_weights() {
   comm::together(ranks_, "weights of the checkpoint", [&] {
-    if (ranks_.rank() != 0) return;
     for (const model::Parameter& p : replica_.parameters().all()) {
-      const std::span<const float> weights(p.master.as<float>(), static_cast<std::size_t>(p.tile.num_elements()));
+      if (!p.counted) continue;
+      const std::span<const float> weights = p.master.span<float>();
       if (std::all_of(weights.begin(), weights.end(), [](float weight) { return std::isfinite(weight); })) continue;
       const std::string good = saved_step_ < 0 ? "no checkpoint was saved before"
                                                : fmt::format("the checkpoint of step {} is sound", saved_step_);
@@ -188,16 +191,16 @@ base::ExitCode Run::go() {
 
 }  // namespace
 
-base::ExitCode train(const comm::Communicator& ranks, tensor::Device& device, const config::Config& config,
+base::ExitCode train(const comm::Mesh& mesh, tensor::Device& device, const config::Config& config,
                      const TrainHooks& hooks) {
   std::unique_ptr<RunData> data;
   config::Config resolved;
-  comm::together(ranks, "data and configuration", [&] {
+  comm::together(mesh.all(), "data and configuration", [&] {
     data = std::make_unique<RunData>(config.data);
-    resolved = resolve(config, *data, ranks.size());
+    resolved = resolve(config, *data, mesh.shape().size());
   });
   hooks.begins(resolved);
-  Run run(ranks, device, resolved, *data, hooks);
+  Run run(mesh, device, resolved, *data, hooks);
   return run.go();
 }
 

@@ -4,7 +4,7 @@
 #include <functional>
 
 #include "base/error.hpp"
-#include "comm/communicator.hpp"
+#include "comm/mesh.hpp"
 #include "config/config.hpp"
 #include "tensor/device.hpp"
 
@@ -19,10 +19,11 @@ struct TrainHooks {
 };
 
 /// Trains to config.run.steps in run folder config.run.dir: resumes from its newest valid checkpoint, writes
-/// config.cfg, metrics.jsonl and checkpoints/. Collective. `config` as loaded; it is resolved against the data here.
+/// config.cfg, metrics.jsonl and checkpoints/. Collective over the mesh, whose shape is that of `config`, as loaded: it
+/// is resolved against the data here.
 /// Returns done, or stopped if a stop was requested (a checkpoint is saved). Errors: base::SharedError with the exit
 /// code.
-base::ExitCode train(const comm::Communicator& ranks, tensor::Device& device, const config::Config& config,
+base::ExitCode train(const comm::Mesh& mesh, tensor::Device& device, const config::Config& config,
                      const TrainHooks& hooks);
 
 }  // namespace tessera::train

@@ -12,12 +12,13 @@ namespace tessera::testing {
 /// Device and parameters that hold `weights`: each tensor of the model must be there, and no other.
 struct LoadedModel {
   tensor::Device device{2};
+  tensor_parallel::TensorAxis axis{device};
   config::ModelConfig config;
   model::Parameters parameters;
 
   LoadedModel(const config::ModelConfig& model_config, const Tensors& weights, bool with_gradients,
               base::DType dtype = base::DType::f32)
-      : config(model_config), parameters(model_config, with_gradients, dtype) {
+      : config(model_config), parameters(model_config, model::whole_model(model_config), {with_gradients, dtype}) {
     BOOST_REQUIRE_EQUAL(weights.size(), parameters.all().size());
     for (model::Parameter& parameter : parameters.all()) {
       const std::string& name = parameter.spec.name;
@@ -34,7 +35,7 @@ struct LoadedModel {
 
   model::GptStage stage(std::int64_t max_batch, std::int64_t max_length,
                         model::Recompute recompute = model::Recompute::none) {
-    return {device, config, parameters, {max_batch, max_length, true, recompute}};
+    return {device, axis, config, parameters, {max_batch, max_length, true, recompute}};
   }
 };
 
@@ -66,8 +67,11 @@ inline double mean_loss(const model::MicroBatch& batch, model::GptStage& stage, 
   const auto targets = batch.targets.span<std::int32_t>();
   const auto num_targets =
       static_cast<double>(std::count_if(targets.begin(), targets.end(), [](std::int32_t id) { return id >= 0; }));
-  const double sum = stage.forward(batch, {}, gradients ? static_cast<float>(1 / num_targets) : 0.0f);
-  if (gradients) stage.backward(batch, {}, tensor::Accumulate::no, [](std::int64_t) {});
+  model::MicroStep step;
+  step.gradient_scale = gradients ? static_cast<float>(1 / num_targets) : 0.0f;
+  const double sum = stage.forward(batch, step);
+  if (gradients) stage.backward(batch, step);
+  if (gradients) stage.fold_embedding();
   return sum / num_targets;
 }
 

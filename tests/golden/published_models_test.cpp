@@ -50,7 +50,7 @@ BOOST_AUTO_TEST_CASE(activations_equal_mingpt) {
   const std::int64_t B = idx.shape[0], T = idx.shape[1];
   std::vector<std::int32_t> tokens(idx.values.begin(), idx.values.end()), targets(tokens.size(), -1);
   model::GptStage stage = model.stage(B, T);
-  const double loss = stage.forward(rows_of_batch(tokens, targets, 0, B, T), {}, 0.0f);
+  const double loss = stage.forward(rows_of_batch(tokens, targets, 0, B, T), {});
   BOOST_TEST(loss == 0.0);  // all targets are ignored
 
   const auto expect = [&](const std::string& name, const tensor::View& values) {
@@ -78,7 +78,8 @@ BOOST_AUTO_TEST_CASE(logits_from_the_cache_equal_mingpt) {
   const Tensors partials = read_base64_tensors(folder + "/gpt-nano-sort-t0-partials.json");
   const LoadedModel loaded(mingpt_config(), our_weights_from_nano_sort(folder + "/gpt-nano-sort-model.json"), false);
   tensor::Device device(1);
-  model::Decoder decoder(device, loaded.config, loaded.parameters);
+  tensor_parallel::TensorAxis axis(device);
+  model::Decoder decoder(device, {&axis}, loaded.config, loaded.parameters);
   const Tensor &idx = partials.at("idx"), &expected = partials.at("lm_head");
   const auto T = static_cast<std::size_t>(idx.shape[1]), V = static_cast<std::size_t>(loaded.config.vocab);
   for (std::size_t row = 0; row < idx.values.size(); ++row) {
@@ -102,7 +103,7 @@ BOOST_AUTO_TEST_CASE(greedy_continuations_equal_hugging_face) {
   config.context = file.at("n_positions").as_int();
   config.vocab = file.at("vocab_size").as_int();
   LoadedModel loaded(config, our_weights_from_hf_gpt2(folder + "/model.safetensors"), false);
-  model::Decoder decoder(loaded.device, config, loaded.parameters);
+  model::Decoder decoder(loaded.device, {&loaded.axis}, config, loaded.parameters);
   const json::Array& continuations = file.at("greedy").as_array();
   BOOST_TEST(continuations.size() == 2u);
   for (const json::Json& greedy : continuations) {

@@ -19,13 +19,16 @@ std::vector<float> loss_and_gradients(GoldenFile& golden, LoadedModel& model, fl
     const std::vector<std::uint64_t> samples = {7, std::uint64_t{1} << 33, 9};
     model::MicroBatch batch = rows_of_batch(golden.tokens, golden.targets, first, golden.batch - first, golden.length);
     batch.samples = std::span(samples).subspan(0, static_cast<std::size_t>(batch.batch()));
-    const model::DropoutSource source{dropout, 5};
-    result.push_back(static_cast<float>(stage.forward(batch, source, 0.1f)));
     const auto accumulate = first == 1 ? tensor::Accumulate::no : tensor::Accumulate::yes;
-    stage.backward(batch, source, accumulate, [](std::int64_t) {});
+    const model::MicroStep step{0, {dropout, 5}, 0.1f, accumulate};
+    result.push_back(static_cast<float>(stage.forward(batch, step)));
+    stage.backward(batch, step);
   }
-  const auto gradients = model.parameters.flat_gradients();
-  result.insert(result.end(), gradients.begin(), gradients.end());
+  stage.fold_embedding();
+  for (const model::Parameter& p : model.parameters.all()) {
+    const auto gradient = p.gradient.span<float>();
+    result.insert(result.end(), gradient.begin(), gradient.end());
+  }
   return result;
 }
 

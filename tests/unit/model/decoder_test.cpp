@@ -29,19 +29,21 @@ config::ModelConfig banded() {
 /// Logits [kContext, V] of the whole window in one pass.
 std::vector<float> whole_window(tensor::Device& device, const Parameters& parameters, std::vector<std::int32_t>& tokens,
                                 std::int32_t document_end) {
-  GptStage stage(device, banded(), parameters, {1, kContext, false});
+  tensor_parallel::TensorAxis axis(device);
+  GptStage stage(device, axis, banded(), parameters, {1, kContext, false});
   std::vector<std::int32_t> targets(kContext, -1), starts(kContext, 0);
   for (std::size_t t = 1; t < tokens.size(); ++t)
     starts[t] = tokens[t - 1] == document_end ? static_cast<std::int32_t>(t) : starts[t - 1];
   const tensor::Shape shape{1, kContext};
-  stage.forward({{tokens.data(), shape}, {targets.data(), shape}, {}, {starts.data(), shape}}, {}, 0.0f);
+  stage.forward({{tokens.data(), shape}, {targets.data(), shape}, {}, {starts.data(), shape}}, {});
   const auto logits = stage.logits().span<float>();
   return {logits.begin(), logits.end()};
 }
 
 BOOST_AUTO_TEST_CASE(logits_of_the_cache_equal_those_of_the_window) {
   tensor::Device device(2);
-  Parameters parameters(banded(), false);
+  tensor_parallel::TensorAxis axis(device);
+  Parameters parameters(banded(), whole_model(banded()), {false, base::DType::f32});
   parameters.initialize(5, device);
   for (Parameter& p : parameters.all())  // larger weights than initial ones, so that attention matters
     if (p.spec.decay)
@@ -53,7 +55,7 @@ BOOST_AUTO_TEST_CASE(logits_of_the_cache_equal_those_of_the_window) {
   for (const std::int32_t document_end : {-1, kEnd}) {
     const std::vector<float> expected = whole_window(device, parameters, tokens, document_end);
     BOOST_TEST((expected == unmasked) == (document_end < 0));
-    Decoder decoder(device, banded(), parameters, document_end);
+    Decoder decoder(device, {&axis}, banded(), parameters, document_end);
     for (const std::size_t chunk : {1, 7, 40}) {
       decoder.reset();
       for (std::size_t first = 0; first < tokens.size(); first += chunk) {

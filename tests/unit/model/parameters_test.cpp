@@ -51,14 +51,15 @@ BOOST_AUTO_TEST_CASE(names_are_unique_and_only_matrices_decay) {
 }
 
 BOOST_AUTO_TEST_CASE(query_key_value_lie_back_to_back) {
-  const Parameters parameters(tiny(), true);
+  const Parameters parameters(tiny(), whole_model(tiny()));
   for (const char* what : {"weight", "bias"}) {
     const std::string base = "blocks.1.attention.";
     const Parameter& q = parameters.get(base + "query." + what);
     const Parameter& k = parameters.get(base + "key." + what);
     const Parameter& v = parameters.get(base + "value." + what);
-    BOOST_TEST(k.offset == q.offset + q.weight.num_elements());
-    BOOST_TEST(v.offset == k.offset + k.weight.num_elements());
+    BOOST_TEST(k.weight.as<float>() == q.weight.as<float>() + q.weight.num_elements());
+    BOOST_TEST(v.weight.as<float>() == k.weight.as<float>() + k.weight.num_elements());
+    BOOST_TEST(v.gradient.as<float>() == q.gradient.as<float>() + 2 * q.weight.num_elements());
     BOOST_TEST(parameters.joined_weight(base + "query." + what, 3).extent(0) == 72);
   }
 }
@@ -66,7 +67,9 @@ BOOST_AUTO_TEST_CASE(query_key_value_lie_back_to_back) {
 BOOST_AUTO_TEST_CASE(initial_weights_follow_their_distribution_and_seed) {
   config::ModelConfig config = tiny();
   config.hidden = 96;
-  Parameters a(config, false), b(config, false), c(config, false);
+  const Placement all = whole_model(config);
+  const ParameterRoom weights_only{false, base::DType::f32};
+  Parameters a(config, all, weights_only), b(config, all, weights_only), c(config, all, weights_only);
   tensor::Device device(1);
   a.initialize(1, device);
   b.initialize(1, device);
@@ -90,7 +93,7 @@ BOOST_AUTO_TEST_CASE(initial_weights_follow_their_distribution_and_seed) {
   };
   BOOST_TEST(equal(a, b));
   BOOST_TEST(!equal(a, c));
-  Parameters rounded(config, false, base::DType::bf16);
+  Parameters rounded(config, all, {false, base::DType::bf16});
   rounded.initialize(1, device);
   BOOST_TEST(equal(a, rounded));  // masters are the same in every precision
   const Parameter& matrix = rounded.get("blocks.0.mlp.up.weight");
@@ -100,14 +103,16 @@ BOOST_AUTO_TEST_CASE(initial_weights_follow_their_distribution_and_seed) {
 
 BOOST_AUTO_TEST_CASE(activation_memory_grows_with_the_batch_and_shrinks_without_training) {
   const config::ModelConfig config = gpt2();
-  const std::size_t one = GptStage::activation_bytes(config, base::DType::f32, {1, 512});
-  const auto two = static_cast<double>(GptStage::activation_bytes(config, base::DType::f32, {2, 512}));
+  const auto bytes = [&](base::DType dtype, const StageRoom& room) {
+    return GptStage::activation_bytes(config, whole_model(config), false, dtype, room);
+  };
+  const std::size_t one = bytes(base::DType::f32, {1, 512});
+  const auto two = static_cast<double>(bytes(base::DType::f32, {2, 512}));
   BOOST_TEST(two == 2.0 * static_cast<double>(one), boost::test_tools::tolerance(0.01));
-  BOOST_TEST(GptStage::activation_bytes(config, base::DType::f32, {1, 512, false}) < one / 3);
-  const std::size_t rounded = GptStage::activation_bytes(config, base::DType::bf16, {1, 512});
-  const std::size_t selective =
-      GptStage::activation_bytes(config, base::DType::bf16, {1, 512, true, Recompute::selective});
-  const std::size_t full = GptStage::activation_bytes(config, base::DType::bf16, {1, 512, true, Recompute::full});
+  BOOST_TEST(bytes(base::DType::f32, {1, 512, false}) < one / 3);
+  const std::size_t rounded = bytes(base::DType::bf16, {1, 512});
+  const std::size_t selective = bytes(base::DType::bf16, {1, 512, true, Recompute::selective});
+  const std::size_t full = bytes(base::DType::bf16, {1, 512, true, Recompute::full});
   BOOST_TEST(rounded < one * 2 / 3);
   BOOST_TEST(selective < rounded * 4 / 5);
   BOOST_TEST(full < selective * 2 / 3);  // the rest is mostly logits

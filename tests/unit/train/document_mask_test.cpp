@@ -73,9 +73,10 @@ std::vector<float> losses_behind(const std::vector<std::int32_t>& before, bool d
                                  std::vector<float>* gradient = nullptr) {
   const config::Config config = tiny(document_mask);
   tensor::Device device(1);
-  model::Parameters parameters(config.model, true);
+  tensor_parallel::TensorAxis axis(device);
+  model::Parameters parameters(config.model, model::whole_model(config.model));
   parameters.initialize(3, device);
-  model::GptStage stage(device, config.model, parameters, {1, kContext, true});
+  model::GptStage stage(device, axis, config.model, parameters, {1, kContext, true});
   std::vector<std::int32_t> tokens = before, targets(kContext, -1), starts(kContext);
   const auto first = static_cast<std::int64_t>(before.size());
   for (std::int64_t t = first; t < kContext; ++t) tokens.push_back(static_cast<std::int32_t>(65 + t * t % 26));
@@ -83,8 +84,10 @@ std::vector<float> losses_behind(const std::vector<std::int32_t>& before, bool d
   data::document_starts(tokens.data(), kContext, document_mask ? kEnd : -1, starts.data());
   const tensor::Shape shape{1, kContext};
   const model::MicroBatch batch{{tokens.data(), shape}, {targets.data(), shape}, {}, {starts.data(), shape}};
-  stage.forward(batch, {}, 1.0f);
-  stage.backward(batch, {}, tensor::Accumulate::no, [](std::int64_t) {});
+  model::MicroStep step;
+  step.gradient_scale = 1.0f;
+  stage.forward(batch, step);
+  stage.backward(batch, step);
   if (gradient) {
     const auto values = parameters.get("position_embedding").gradient.span<float>();
     gradient->assign(values.begin(), values.begin() + first * config.model.hidden);
