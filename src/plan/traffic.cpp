@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "plan/traffic.hpp"
 
+#include <fmt/core.h>
+
+#include "base/units.hpp"
 #include "data_parallel/gradient_sync.hpp"
 #include "model/model_stage.hpp"
 #include "model/synchronized.hpp"
@@ -91,6 +94,21 @@ Traffic predict_traffic(const config::Config& config, const comm::MeshShape& mes
   traffic.tensor += norm_bytes(config, mesh.tensor);
   traffic.pipeline += norm_bytes(config, mesh.pipeline);
   return traffic;
+}
+
+Traffic most_traffic(const config::Config& config, const comm::MeshShape& mesh) {
+  Traffic most;  // along the data and tensor axes ranks differ by a row at most
+  for (int stage = 0; stage < mesh.pipeline; ++stage) {
+    const Traffic traffic = predict_traffic(config, mesh, {0, stage, 0});
+    if (traffic.total() > most.total()) most = traffic;
+  }
+  return most;
+}
+
+std::string describe(const Traffic& traffic) {
+  using base::format_bytes;
+  return fmt::format("messages a rank and step: data axis {}, tensor axis {}, pipeline axis {}",
+                     format_bytes(traffic.data), format_bytes(traffic.tensor), format_bytes(traffic.pipeline));
 }
 
 StateBytes predict_state(const config::Config& config, const comm::MeshShape& mesh, const comm::Coordinates& at) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "comm/mesh_shape.hpp"
 #include "config/config.hpp"
@@ -11,6 +12,7 @@ namespace tessera::plan {
 /// Bytes that a rank sends over each axis in one training step: exactly what the transport counts.
 struct Traffic {
   std::uint64_t data = 0, tensor = 0, pipeline = 0;
+  std::uint64_t total() const { return data + tensor + pipeline; }
   bool operator==(const Traffic&) const = default;
 };
 
@@ -18,6 +20,12 @@ struct Traffic {
 /// Per micro-batch of R rows a tensor rank takes part, for each block, in two sums of [R, H] forward and two backward
 /// (Shoeybi et al. 2019), with sequence parallelism in as many gathers too (Korthikanti et al. 2022).
 Traffic predict_traffic(const config::Config& config, const comm::MeshShape& mesh, const comm::Coordinates& at);
+
+/// Of the rank that sends most. Pure.
+Traffic most_traffic(const config::Config& config, const comm::MeshShape& mesh);
+
+/// "messages a rank and step: data axis 1.2 GiB, tensor axis 0 B, pipeline axis 12.0 MiB"
+std::string describe(const Traffic& traffic);
 
 /// Bytes of weights, gradients and moments that the rank holds, without the padding of its memory to whole cache lines:
 /// formulas of their own, apart from the code that carves the memory. `padding`: at most so much more is resident.

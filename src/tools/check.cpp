@@ -12,6 +12,7 @@
 #include "metrics/process_memory.hpp"
 #include "model/parameter_specs.hpp"
 #include "plan/memory.hpp"
+#include "plan/traffic.hpp"
 #include "tools/command.hpp"
 #include "tools/common.hpp"
 #include "train/flops.hpp"
@@ -77,6 +78,12 @@ void print_json(const config::Config& config, int ranks, const plan::MemoryPlan&
   object.set("layout", to_json(config, config::layout_of(config, ranks)));
   object.set("micro_batch", config.optim.micro_batch).set("flops_per_token_causal", flops.causal);
   object.set("flops_per_token_palm", flops.palm).set("memory_bytes_per_rank", std::move(parts));
+  if (config.optim.batch > 0) {
+    const plan::Traffic traffic = plan::most_traffic(config, mesh_shape(config, ranks));
+    json::Json axes{json::Object{}};
+    axes.set("data", traffic.data).set("tensor", traffic.tensor).set("pipeline", traffic.pipeline);
+    object.set("message_bytes_per_step", std::move(axes));
+  }
   fmt::print("{}\n", object.dump());
 }
 
@@ -123,6 +130,8 @@ base::ExitCode run_check(Invocation& invocation) {
     fmt::print("ramp: from {} sequences a step in multiples of them, over {} tokens\n", config.optim.batch_start,
                base::format_count(static_cast<std::uint64_t>(config.optim.batch_ramp)));
   fmt::print("{}\n", plan::describe(memory));
+  if (config.optim.batch > 0 && ranks > 1)
+    fmt::print("{}\n", plan::describe(plan::most_traffic(config, mesh_shape(config, ranks))));
   return base::ExitCode::done;
 }
 
