@@ -77,7 +77,7 @@ class Communicator {
 
   /// Set by Heartbeat for its life, for this communicator and all it is related to by split(), made before or after.
   void set_heartbeat(Heartbeat* heartbeat) const { watchers_->heartbeat = heartbeat; }
-  /// In the same way: waits are recorded there as "communication", with the name of the group, until nullptr is set.
+  /// In the same way: waits are recorded there, with the name of the group, until nullptr is set.
   void set_trace(base::Trace* trace) const { watchers_->trace = trace; }
 
   /// Ranks of equal `color` form a new group, ordered by `key` (equal keys by rank), else by rank. color < 0: in no
@@ -94,8 +94,9 @@ class Communicator {
   Request ireceive(std::span<T> data, int from, int tag) const {
     return ireceive_bytes(std::as_writable_bytes(data), from, tag);
   }
-  /// The one polling function. `what` names the operation in errors. After 5 ms it sleeps between polls.
-  void wait(Request& request, const char* what) const;
+  /// The one polling function. `what` names the operation in errors. After 5 ms it sleeps between polls. `category` is
+  /// that of the wait in a trace; a literal.
+  void wait(Request& request, const char* what, const char* category = "communication") const;
   /// Progress without blocking: true if `request` is complete.
   bool test(Request& request) const;
 

@@ -43,7 +43,7 @@ bool Communicator::test(Request& request) const {
   return parts.empty();
 }
 
-void Communicator::wait(Request& request, const char* what) const {
+void Communicator::wait(Request& request, const char* what, const char* category) const {
   const Clock::time_point begin = Clock::now();
   Clock::time_point start = begin, looked = begin;
   Heartbeat* const heartbeat = watchers_->heartbeat;
@@ -68,7 +68,7 @@ void Communicator::wait(Request& request, const char* what) const {
                host_, waited, what, timeout_seconds_);
   }
   if (heartbeat) heartbeat->wait_ends();
-  if (watchers_->trace) watchers_->trace->add(what, "communication", begin, Clock::now(), name_);
+  if (watchers_->trace) watchers_->trace->add(what, category, begin, Clock::now(), name_);
 }
 
 }  // namespace tessera::comm
