@@ -7,10 +7,17 @@
 #include <span>
 #include <vector>
 
+#include "base/stopwatch.hpp"
 #include "comm/communicator.hpp"
 #include "pipeline/schedule.hpp"
 
 namespace tessera::pipeline {
+
+/// When a rank worked through an action list, by its own clock.
+struct RunTimes {
+  base::Clock::time_point first_begin, last_end;  ///< of its first and its last action
+  double busy_seconds = 0;                        ///< spent in actions
+};
 
 /// What a runner drives: the chunks of the model that one rank holds. Buffers of a micro-batch must stay where they are
 /// from their message to the end of its backward.
@@ -40,8 +47,14 @@ class Runner {
   /// Moves messages in flight on: test points of a long computation, as MPI moves only when called.
   void progress();
 
+  /// From now on actions are recorded there as "compute" ("forward 3", with the chunk where there are several) and
+  /// waits for messages as "bubble", the latter if the axis records its waits; until nullptr is set.
+  void set_trace(base::Trace* trace) { trace_ = trace; }
+
   double wait_seconds() const { return wait_seconds_; }  ///< spent waiting for messages since construction
-  double busy_seconds() const { return busy_seconds_; }  ///< spent in actions
+  /// Of the time in actions, that with a message of this rank under way, as seen at the test points.
+  double hidden_seconds() const { return hidden_seconds_; }
+  const RunTimes& last_run() const { return last_run_; }
 
  private:
   struct Send {
@@ -54,6 +67,8 @@ class Runner {
   void post_next(Stage& stage, std::span<const Action> actions);
   void receive(Stage& stage, const Action& action);
   void send(Stage& stage, const Action& action);
+  void work(Stage& stage, const Action& action);
+  void await(Send& send);
   void await_sends(const Action& action, bool forward, int slots);
 
   const comm::Communicator* axis_;
@@ -62,7 +77,11 @@ class Runner {
   comm::Request receive_;
   std::list<Send> sends_;
   std::vector<int> held_;  // by chunk: micro-batches that hold a message slot
-  double wait_seconds_ = 0, busy_seconds_ = 0;
+  base::Trace* trace_ = nullptr;
+  RunTimes last_run_;
+  double wait_seconds_ = 0, hidden_seconds_ = 0;
+  std::size_t num_under_way_ = 0;  // of sends_
+  base::Clock::time_point under_way_since_;
 };
 
 }  // namespace tessera::pipeline

@@ -17,7 +17,7 @@ class Trace {
  public:
   struct Event {
     std::string name;
-    const char* category;  ///< "compute", "communication", "bubble"; a literal
+    const char* category;  ///< a literal: "step"; "phase" of a step; "compute", "communication", "bubble"
     std::string detail;    ///< may be empty: the group of a message, the number of a micro-batch
     Clock::time_point begin, end;
   };
@@ -29,6 +29,7 @@ class Trace {
   /// In the order in which they ended.
   const std::vector<Event>& events() const { return events_; }
   std::uint64_t dropped() const { return dropped_; }
+  std::size_t most_events() const { return most_events_; }
   void clear();
 
  private:
@@ -40,17 +41,20 @@ class Trace {
 /// An event as long as the life of this object; nothing if `trace` is nullptr.
 class TraceScope {
  public:
-  TraceScope(Trace* trace, const char* name, const char* category)
-      : trace_(trace), name_(name), category_(category), begin_(trace ? Clock::now() : Clock::time_point{}) {}
+  TraceScope(Trace* trace, std::string name, const char* category)
+      : trace_(trace),
+        name_(std::move(name)),
+        category_(category),
+        begin_(trace ? Clock::now() : Clock::time_point{}) {}
   ~TraceScope() {
-    if (trace_) trace_->add(name_, category_, begin_, Clock::now());
+    if (trace_) trace_->add(std::move(name_), category_, begin_, Clock::now());
   }
   TraceScope(const TraceScope&) = delete;
   TraceScope& operator=(const TraceScope&) = delete;
 
  private:
   Trace* trace_;
-  const char* name_;
+  std::string name_;
   const char* category_;
   Clock::time_point begin_;
 };
