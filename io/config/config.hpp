@@ -17,7 +17,7 @@ struct RunConfig {
   std::string device = "auto";     // run.device: cpu | auto
   std::string precision = "fp32";  // run.precision: fp32 | bf16
   std::string recompute = "none";  // run.recompute: none | selective | full
-  bool trace = false;              // run.trace: write a trace of the first steps of this start
+  bool trace = false;              // run.trace: write a time line of the first steps of this start
   std::string threads = "auto";    // run.threads: number or auto (OMP_NUM_THREADS, else cores / ranks on the node)
   std::int64_t log_interval = 10;  // run.log_interval: steps between lines on the console
   std::int64_t eval_interval = 0;  // run.eval_interval: steps between evaluations; 0 = only at the end

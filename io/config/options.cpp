@@ -84,7 +84,10 @@ void add_run(std::vector<Option>& table) {
                                1, kMostSteps));
   table.push_back(count_option("run.eval_interval", "steps between evaluations; 0: only at the end", run,
                                &RunConfig::eval_interval, 0, kMostSteps));
-  table.push_back(bool_option("run.trace", "write a trace of the first steps of this start", run, &RunConfig::trace));
+  table.push_back(bool_option("run.trace",
+                              "write the time line of the first 20 steps of this start to trace.json in the run "
+                              "folder; fewer if they are more than 200000 events a rank",
+                              run, &RunConfig::trace));
 }
 
 void add_model(std::vector<Option>& table) {

@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "base/stopwatch.hpp"
 #include "comm/together.hpp"
 
 namespace tessera::train {
@@ -43,6 +44,12 @@ Replica::Replica(const comm::Mesh& mesh, tensor::Device& device, const config::C
   for (const model::Parameter& p : parameters_.all())
     if (p.spec.on_residual_stream) stream_gradients_.push_back(p.owned_gradient());
   parameters_.initialize(config.run.seed, device);
+}
+
+void Replica::set_trace(base::Trace* trace) {
+  trace_ = trace;
+  runner_.set_trace(trace);
+  mesh_->all().set_trace(trace);
 }
 
 /// First and last stage hold copies of a tied embedding: their gradients are added before those of data ranks.
@@ -86,10 +93,13 @@ double Replica::compute_gradients(std::int64_t step) {
   stage_.begin(std::move(work));
   runner_.run(stage_, pipeline::actions(schedule, mesh_->at().pipeline));
   if (sums_ends) {
+    const base::TraceScope scope(trace_, "tied embedding", "phase");
+    const base::Stopwatch stopwatch(tied_embedding_seconds_);
     if (fault_ != Fault::tied_embedding)
       pipeline::sum_ends(mesh_->pipeline(), *device_, parameters_.get("token_embedding").gradient);
     sync_.ready(embedding_group);
   }
+  const base::TraceScope scope(trace_, "gradient sums", "phase");
   sync_.finish();
   tensor_axis_.sum_gradients(stream_gradients_);
   return mesh_->at().tensor == 0 ? stage_.loss() : 0.0;

@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/trace.hpp"
 #include "checkpoint/checkpoint.hpp"
 #include "comm/mesh.hpp"
 #include "config/config.hpp"
@@ -47,6 +48,10 @@ class Replica {
   const optim::AdamW& optimizer() const { return optimizer_; }
   data_parallel::GradientSync& sync() { return sync_; }
 
+  /// From now on actions and waits of all axes are recorded there, until nullptr is set.
+  void set_trace(base::Trace* trace);
+  base::Trace* trace() const { return trace_; }
+
   /// Forward and backward of all micro-batches of a step (from 0), and every sum of gradients over ranks: afterwards
   /// the owned gradients are those of the mean loss over the global batch. Returns this rank's share of the sum of
   /// losses: what its last stage computed, 0 where another rank answers for it. Collective.
@@ -54,6 +59,8 @@ class Replica {
   /// Euclidean norm of all gradients, each element counted once: squares of each tensor are summed by its parts in rank
   /// order, then tensors in the order of parameter_specs, so the bits depend on neither schedule nor zero. Collective.
   double gradient_norm();
+  /// Seconds spent adding up a tied embedding's two gradients since construction.
+  double tied_embedding_seconds() const { return tied_embedding_seconds_; }
 
   /// Master weights and moments as checkpoint tiles. After they were read: refresh_weights().
   std::vector<checkpoint::TensorTile> tiles();
@@ -75,6 +82,8 @@ class Replica {
   optim::AdamW optimizer_;
   data_parallel::GradientSync sync_;
   std::vector<tensor::View> stream_gradients_;  // that sequence parallelism leaves in parts
+  base::Trace* trace_ = nullptr;
+  double tied_embedding_seconds_ = 0;
 };
 
 /// The optimizer's view of all parameters.

@@ -57,6 +57,7 @@ StepReport train_step(Replica& replica, std::int64_t step, std::int64_t& updates
   report.lr = optim::learning_rate(config.optim, config.run.steps, step);
   report.skipped = reject_nonfinite(replica, report, nonfinite_rank);
   if (report.skipped) return report;
+  const base::TraceScope scope(replica.trace(), "optimizer and gather", "phase");
   optim::clip_by_value(device, config.optim, replica.optimizer().tiles());
   const double norm = config.optim.clip_value > 0 ? replica.gradient_norm() : report.grad_norm;
   replica.optimizer().step(device, ++updates, report.lr, optim::norm_factor(config.optim, norm));

@@ -19,6 +19,7 @@
 #include "train/evaluate.hpp"
 #include "train/flops.hpp"
 #include "train/run_folder.hpp"
+#include "train/step_trace.hpp"
 #include "train/train_step.hpp"
 
 namespace tessera::train {
@@ -40,12 +41,14 @@ class Run {
         folder_(mesh.all(), config),
         heartbeat_(mesh.all(), config.run.dir + "/heartbeat"),
         replica_(mesh, device, config, data.mixture),
-        progress_(mesh.all().rank() != 0 || hooks.quiet) {}
+        progress_(mesh.all().rank() != 0 || hooks.quiet),
+        trace_(replica_, [this](const std::string& line) { progress_.line(line); }) {}
 
   base::ExitCode go();
 
  private:
   void start();
+  StepReport take_step(std::int64_t step);
   void record(const StepReport& report, double seconds);
   void evaluate_now(std::int64_t step);
   void require_finite_weights();
@@ -62,6 +65,7 @@ class Run {
   checkpoint::RunState state_;
   std::unique_ptr<metrics::MetricsFile> metrics_;  // rank 0
   metrics::Progress progress_;
+  StepTrace trace_;
   std::vector<std::uint64_t> valid_text_bytes_;  // of each held-out part
   text::TokenId document_end_ = -1;
   std::int64_t saved_step_ = -1;
@@ -106,6 +110,7 @@ void Run::record(const StepReport& report, double seconds) {
 }
 
 void Run::evaluate_now(std::int64_t step) {
+  const base::TraceScope scope(trace_.get(), "evaluation", "phase");
   const EvaluationSettings settings{config_.model.context, config_.optim.micro_batch, document_end_,
                                     model::schedule_of(config_, mesh_.shape().pipeline, 1)};
   std::vector<Evaluation> parts;
@@ -151,10 +156,17 @@ void Run::require_finite_weights() {
 
 void Run::save_now() {
   const Clock::time_point before = Clock::now();
+  const base::TraceScope scope(trace_.get(), "checkpoint", "phase");
   require_finite_weights();
   const std::string path = folder_.save(replica_, state_);
   saved_step_ = state_.step;
   progress_.line(fmt::format("step {}: checkpoint '{}' ({:.2f} s)", state_.step, path, seconds_since(before)));
+}
+
+StepReport Run::take_step(std::int64_t step) {
+  heartbeat_.set_step(step);
+  const base::TraceScope scope(trace_.get(), fmt::format("step {}", step), "step");
+  return train_step(replica_, step, state_.updates, hooks_.stop_requested());
 }
 
 base::ExitCode Run::go() {
@@ -168,8 +180,7 @@ base::ExitCode Run::go() {
   bool stop = false;
   while (state_.step < last && !stop) {
     const Clock::time_point before = Clock::now();
-    heartbeat_.set_step(state_.step + 1);
-    const StepReport report = train_step(replica_, state_.step + 1, state_.updates, hooks_.stop_requested());
+    const StepReport report = take_step(state_.step + 1);
     state_.step = report.step;
     state_.tokens += report.tokens;
     if (report.skipped && ++state_.skips > config_.optim.max_skips)
@@ -182,9 +193,11 @@ base::ExitCode Run::go() {
         (due(config_.run.eval_interval, state_.step) || state_.step == config_.run.steps))
       evaluate_now(state_.step);
     if (due(config_.checkpoint.interval, state_.step)) save_now();
+    trace_.step_done(state_.step);
     stop = report.stop_requested;
   }
   if (saved_step_ != state_.step) save_now();
+  trace_.finish();
   progress_.finish();
   return stop && state_.step < config_.run.steps ? base::ExitCode::stopped : base::ExitCode::done;
 }
