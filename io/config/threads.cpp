@@ -24,13 +24,6 @@ int number_in_environment(const char* name) {
   return error == std::errc() && stop == first.data() + first.size() ? std::max(0, value) : 0;
 }
 
-int cores_for_ranks() {
-  if (!std::getenv("OMPI_COMM_WORLD_SIZE") && !std::getenv("PMI_SIZE")) return affinity_cores();
-  const int online = static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
-  const int allocated = number_in_environment("SLURM_CPUS_ON_NODE");
-  return std::max(affinity_cores(), allocated > 0 ? std::min(allocated, online) : online);
-}
-
 int parse_threads(const std::string& value, const std::string& key) {
   int threads = 0;
   const char* end = value.data() + value.size();
@@ -47,6 +40,13 @@ int affinity_cores() {
   CPU_ZERO(&set);
   if (sched_getaffinity(0, sizeof set, &set) != 0) return static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
   return CPU_COUNT(&set);
+}
+
+int cores_for_ranks() {
+  if (!std::getenv("OMPI_COMM_WORLD_SIZE") && !std::getenv("PMI_SIZE")) return affinity_cores();
+  const int online = static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
+  const int allocated = number_in_environment("SLURM_CPUS_ON_NODE");
+  return std::max(affinity_cores(), allocated > 0 ? std::min(allocated, online) : online);
 }
 
 int resolve_threads(const std::string& value, int ranks_on_node, const std::string& key) {

@@ -8,11 +8,15 @@ namespace tessera::config {
 /// Cores this process may run on (its affinity mask).
 int affinity_cores();
 
+/// Cores that the ranks on this node share: those of the node or of the Slurm allocation under a launcher, else those
+/// of this process.
+int cores_for_ranks();
+
 /// More threads a rank than any machine has cores are a slip of the pen.
 inline constexpr int most_threads = 4096;
 
-/// Threads of a rank: the number itself, or for "auto" OMP_NUM_THREADS if set, else cores / ranks on the node, at least
-/// 1. Under a launcher the cores are those of the node (or of the Slurm allocation), as launchers bind ranks to fewer.
+/// Threads of a rank: the number itself, or for "auto" OMP_NUM_THREADS if set, else cores_for_ranks() / ranks on the
+/// node, at least 1. (Launchers bind ranks to fewer cores than they share.)
 /// Throws base::UsageError, naming `key`, for a value that is neither, and for an OMP_NUM_THREADS that is no number.
 int resolve_threads(const std::string& value, int ranks_on_node, const std::string& key = "run.threads");
 

@@ -5,7 +5,6 @@
 #include <memory>
 #include <optional>
 
-#include "base/stopwatch.hpp"
 #include "base/units.hpp"
 #include "comm/together.hpp"
 #include "config/layout.hpp"
@@ -13,21 +12,14 @@
 #include "metrics/process_memory.hpp"
 #include "plan/memory.hpp"
 #include "tensor/library.hpp"
-#include "tools/bench_report.hpp"
+#include "tools/bench_measure.hpp"
 #include "tools/command.hpp"
 #include "tools/common.hpp"
 #include "tools/synthetic.hpp"
 #include "train/setup.hpp"
-#include "train/train_step.hpp"
 
 namespace tessera::tools {
 namespace {
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const std::size_t middle = values.size() / 2;
-  return values.size() % 2 ? values[middle] : 0.5 * (values[middle - 1] + values[middle]);
-}
 
 const std::vector<config::Flag> kFlags = {
     {"measure", true, "measured steps; the median counts (5)"},
@@ -88,52 +80,6 @@ void set_up(const comm::Communicator& world, const ConfigCall& call, BenchSetup&
   });
 }
 
-/// Seconds of each part so far, in the order of kStepParts; the last one is left 0.
-std::array<double, kNumStepParts> parts_so_far(train::Replica& replica) {
-  using tensor::Work;
-  const tensor::WorkTimes& times = replica.device().times();
-  return {times.seconds(Work::matrix),
-          times.seconds(Work::attention),
-          times.seconds(Work::elementwise),
-          times.seconds(Work::optimizer),
-          replica.batches().load_seconds(),
-          replica.sync().wait_seconds(),
-          0.0};
-}
-
-/// Collective. Seconds of a step and of communication are those of the slowest rank, parts those of this one.
-void measure(const BenchSetup& setup, train::Replica& replica, BenchFigures& figures) {
-  const comm::Communicator& world = replica.mesh().all();
-  std::vector<double> seconds;
-  std::array<double, kNumStepParts> before{};
-  double communicating = 0, total = 0;
-  std::int64_t updates = 0;
-  for (std::int64_t step = 1; step <= setup.num_warmup + setup.num_measured; ++step) {
-    if (step == setup.num_warmup + 1) {
-      before = parts_so_far(replica);
-      communicating = replica.sync().busy_seconds();
-    }
-    world.barrier("bench step");
-    const base::Clock::time_point start = base::Clock::now();
-    train::train_step(replica, step, updates, false);
-    if (step > setup.num_warmup) seconds.push_back(base::seconds_since(start));
-  }
-  for (const double one : seconds) total += one;
-  const auto steps = static_cast<double>(setup.num_measured);
-  figures.seconds_per_step = world.max(median(seconds), "time of a step");
-  const std::array<double, kNumStepParts> after = parts_so_far(replica);
-  double named = 0;
-  for (std::size_t part = 0; part + 1 < kNumStepParts; ++part) {
-    figures.part_seconds[part] = (after[part] - before[part]) / steps;
-    named += figures.part_seconds[part];
-  }
-  figures.part_seconds.back() = total / steps - named;
-  const double not_hidden = world.max(figures.part_seconds[kCommunicationPart], "waiting time");
-  figures.communication_seconds =
-      world.max((replica.sync().busy_seconds() - communicating) / steps, "communication time");
-  figures.communication_hidden_seconds = std::max(0.0, figures.communication_seconds - not_hidden);
-}
-
 }  // namespace
 
 base::ExitCode run_bench(Invocation& invocation) {
@@ -155,6 +101,8 @@ base::ExitCode run_bench(Invocation& invocation) {
   figures.ranks = world.size();
   figures.threads = device->threads();
   figures.num_measured = setup.num_measured;
+  figures.busy_cores = device->threads() * world.node_size();
+  figures.cores = config::cores_for_ranks();
   const base::DType dtype = model::element_type(setup.config);
   figures.matrix_gflops = world.sum(tensor::measure_matrix_gflops(dtype, device->threads()), "matrix rate");
   figures.memory_bytes_per_second = world.sum(tensor::measure_memory_bandwidth(device->threads()), "memory rate");
@@ -163,7 +111,7 @@ base::ExitCode run_bench(Invocation& invocation) {
   const comm::Mesh mesh = make_mesh(world, setup.config);
   train::Replica replica(mesh, *device, setup.config, setup.tokens);
   figures.tokens_per_step = replica.batches().num_targets(setup.num_warmup);
-  measure(setup, replica, figures);
+  measure_steps(replica, setup.num_warmup, setup.num_measured, figures);
   figures.peak_memory_bytes =
       static_cast<std::int64_t>(world.max(static_cast<double>(metrics::peak_memory_bytes()), "peak memory"));
   figures.predicted_memory_bytes =

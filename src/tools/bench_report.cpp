@@ -23,6 +23,43 @@ Rates rates_of(const config::Config& config, const BenchFigures& f) {
   return {tokens_per_second, gflops, gflops / f.matrix_gflops, palm / f.matrix_gflops};
 }
 
+json::Json axes_json(const BenchFigures& f) {
+  json::Json axes{json::Object{}};
+  for (std::size_t axis = 0; axis < kNumAxes; ++axis) {
+    json::Json times{json::Object{}};
+    times.set("waited_seconds", f.axes[axis].waited).set("hidden_seconds", f.axes[axis].hidden());
+    axes.set(kAxes[axis], std::move(times));
+  }
+  return axes;
+}
+
+/// A line for each axis of several ranks, and one on the cores that are left for messages.
+std::string communication_text(const BenchFigures& f) {
+  if (f.ranks == 1) return "";
+  constexpr const char* notes[] = {"", ", nothing is computed meanwhile", ", of it most in the bubble"};
+  std::string text = "communication of a step, slowest rank:\n";
+  for (std::size_t axis = 0; axis < kNumAxes; ++axis) {
+    if (f.axes[axis].ranks == 1) continue;
+    text += fmt::format("  {:<13} {:9.3f} ms waited for{}; {:.3f} ms hidden behind work\n", kAxes[axis],
+                        f.axes[axis].waited * 1e3, notes[axis], f.axes[axis].hidden() * 1e3);
+  }
+  if (f.busy_cores >= f.cores)
+    text += fmt::format(
+        "  {} thread(s) on {} core(s): all cores compute, so moving messages costs work: hidden means that no rank "
+        "stood still for them\n",
+        f.busy_cores, f.cores);
+  return text;
+}
+
+std::string bubble_text(const config::Config& config, const BenchFigures& f) {
+  if (f.schedule.stages == 1) return "";
+  return fmt::format("pipeline bubble: measured {:.3f}, formula {:.3f} ({}, {} stages{}, {} micro-batches)\n",
+                     f.bubble_fraction, pipeline::bubble_fraction(f.schedule), config.parallel.pipeline_schedule,
+                     f.schedule.stages,
+                     f.schedule.virtual_stages > 1 ? fmt::format(" of {} chunks", f.schedule.virtual_stages) : "",
+                     f.schedule.micro_batches);
+}
+
 }  // namespace
 
 std::string bench_json(const config::Config& config, const BenchFigures& f) {
@@ -35,8 +72,11 @@ std::string bench_json(const config::Config& config, const BenchFigures& f) {
   object.set("mfu_causal", rates.matrix_share).set("mfu_palm", rates.palm_share);
   object.set("memory_bytes_per_second", f.memory_bytes_per_second).set("seconds_by_part", std::move(parts));
   object.set("peak_memory_bytes", f.peak_memory_bytes).set("predicted_memory_bytes", f.predicted_memory_bytes);
-  object.set("communication_seconds", f.communication_seconds);
-  object.set("communication_hidden_seconds", f.communication_hidden_seconds);
+  // Of data and tensor axis; pipeline waits are mostly the bubble.
+  object.set("communication_seconds", f.axes[0].total + f.axes[1].total);
+  object.set("communication_hidden_seconds", f.axes[0].hidden() + f.axes[1].hidden());
+  object.set("communication_by_axis", axes_json(f));
+  object.set("bubble_fraction", f.bubble_fraction).set("bubble_formula", pipeline::bubble_fraction(f.schedule));
   object.set("precision", config.run.precision).set("recompute", config.run.recompute);
   object.set("ranks", f.ranks).set("threads", f.threads).set("steps", f.num_measured);
   return object.dump() + "\n";
@@ -50,16 +90,15 @@ std::string bench_text(const config::Config& config, const BenchFigures& f) {
   text += fmt::format("step          {:.3f} ms\n", f.seconds_per_step * 1e3);
   const double total = std::accumulate(f.part_seconds.begin(), f.part_seconds.end(), 0.0);
   for (std::size_t part = 0; part < kNumStepParts; ++part)
-    text += fmt::format("  {:<13} {:9.3f} ms {:5.1f}%\n", kStepParts[part], f.part_seconds[part] * 1e3,
-                        100 * f.part_seconds[part] / total);
+    if (part != kBubblePart || f.schedule.stages > 1)
+      text += fmt::format("  {:<13} {:9.3f} ms {:5.1f}%\n", kStepParts[part], f.part_seconds[part] * 1e3,
+                          100 * f.part_seconds[part] / total);
   text += fmt::format("tokens/s      {:.0f}\n", rates.tokens_per_second);
   text +=
       fmt::format("rate          {:.1f} GFLOP/s of a matrix rate of {:.1f}: share {:.3f} (PaLM convention {:.3f})\n",
                   rates.gflops, f.matrix_gflops, rates.matrix_share, rates.palm_share);
   text += fmt::format("memory rate   {:.1f} GB/s of this machine, y += x\n", f.memory_bytes_per_second * 1e-9);
-  if (f.ranks > 1)
-    text += fmt::format("communication {:.3f} ms a step, {:.3f} ms of it hidden behind work\n",
-                        f.communication_seconds * 1e3, f.communication_hidden_seconds * 1e3);
+  text += communication_text(f) + bubble_text(config, f);
   text += fmt::format("memory        {} measured peak, {} predicted\n",
                       base::format_bytes(static_cast<std::uint64_t>(f.peak_memory_bytes)),
                       base::format_bytes(f.predicted_memory_bytes));

@@ -1,19 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <string>
 
 #include "config/config.hpp"
+#include "pipeline/schedule.hpp"
 
 namespace tessera::tools {
 
-/// Where the time of a step goes. Communication is what was not hidden behind work; other is what no part names.
+/// Where the time of a step goes. Communication is what was not hidden behind work, but for the pipeline's messages,
+/// which a bubble waits for; other is what no part names.
 inline constexpr const char* kStepParts[] = {"matrix", "attention",     "elementwise", "optimizer",
-                                             "data",   "communication", "other"};
+                                             "data",   "communication", "bubble",      "other"};
 inline constexpr std::size_t kNumStepParts = std::size(kStepParts);
-inline constexpr std::size_t kCommunicationPart = 5;  ///< its place among them
+inline constexpr std::size_t kBubblePart = 6;  ///< its place among them
+
+/// Communication of an axis in seconds of a step, the slowest rank's. The pipeline's total is waiting, and work with a
+/// message under way.
+struct AxisTimes {
+  int ranks = 1;  ///< alone: no time
+  double waited = 0, total = 0;
+  double hidden() const { return std::max(0.0, total - waited); }  ///< behind work
+};
+inline constexpr const char* kAxes[] = {"data", "tensor", "pipeline"};
+inline constexpr std::size_t kNumAxes = std::size(kAxes);
 
 /// What `tessera bench` measured: seconds of one step (medians over steps, the slowest rank), this machine's own rates
 /// in the same run over all ranks, memory of the largest rank.
@@ -21,10 +34,13 @@ struct BenchFigures {
   std::int64_t ranks = 1, threads = 1, num_measured = 0, tokens_per_step = 0;
   double seconds_per_step = 0;
   std::array<double, kNumStepParts> part_seconds{};  ///< means over the measured steps, of the first rank
-  double communication_seconds = 0, communication_hidden_seconds = 0;
-  double matrix_gflops = 0;            ///< oneDNN's own products, same precision and threads
-  double memory_bytes_per_second = 0;  ///< y += x over memory, same threads
-  std::int64_t peak_memory_bytes = 0;  ///< of training alone
+  std::array<AxisTimes, kNumAxes> axes{};
+  double bubble_fraction = 0;  ///< measured idle share of the pipeline, mean over ranks
+  pipeline::Schedule schedule{};
+  std::int64_t busy_cores = 1, cores = 1;  ///< threads that compute on this node, and its cores
+  double matrix_gflops = 0;                ///< oneDNN's own products, same precision and threads
+  double memory_bytes_per_second = 0;      ///< y += x over memory, same threads
+  std::int64_t peak_memory_bytes = 0;      ///< of training alone
   std::uint64_t predicted_memory_bytes = 0;
 };
 
