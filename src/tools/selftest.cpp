@@ -27,6 +27,7 @@ namespace {
 const std::vector<config::Flag> kFlags = {
     {"ranks", true, "start N ranks with mpirun (without it: the ranks of this job)"},
     {"break", true, "make a known mistake, to see that the table turns red: exit code 1"},
+    {"full", false, "clip values with every schedule and zero stage too (half as long again)"},
     {"json", false, "print one JSON object"},
 };
 
@@ -92,11 +93,12 @@ bool bytes_are_as_predicted(const config::Config& config, const comm::MeshShape&
 /// All layouts on the first ranks of the world, each against one process.
 class Comparison {
  public:
-  Comparison(const comm::Communicator& world, const train::TokenRange& tokens, base::Fault fault)
+  Comparison(const comm::Communicator& world, const train::TokenRange& tokens, base::Fault fault,
+             train::Crossing crossing)
       : world_(world),
         tokens_(tokens),
         fault_(fault),
-        cases_(train::parity_cases(world.size(), tensor::has_bf16_products(), fault != base::Fault::none)),
+        cases_(train::parity_cases(world.size(), tensor::has_bf16_products(), crossing)),
         records_(cases_.size()) {}
 
   std::vector<Row> run(const std::function<void(const Row&)>& show);
@@ -117,12 +119,12 @@ Row Comparison::run_case(int number) {
   const base::Clock::time_point start = base::Clock::now();
   Row row;
   row.layout = one.name();
-  row.bounds = one.bf16 ? train::bf16_bounds : train::fp32_bounds;
+  row.bounds = one.bounds();
   const comm::Communicator group = world_.split(world_.rank() < one.mesh.size() ? 0 : -1);
   if (group.size() > 0) {
     const comm::Mesh mesh(group, one.mesh);
     tensor::Device device(one.threads);
-    const config::Config config = one.config(train::parity_config(257, 16));
+    const config::Config config = one.config();
     const base::Fault fault = one.mesh.size() > 1 ? fault_ : base::Fault::none;
     record(number) = train::record_run(mesh, device, config, tokens_, fault);
     if (world_.rank() == 0) {  // it took part in all
@@ -182,7 +184,7 @@ json::Json to_json(const std::vector<Row>& rows) {
 }
 
 void print_head() {
-  fmt::print("{:<72} {:>8} {:>8} {:>8} {:>8} {:>6} {:>24} {:>26}  {}\n", "layout", "gradient", "norm", "loss", "weight",
+  fmt::print("{:<88} {:>8} {:>8} {:>8} {:>8} {:>6} {:>24} {:>26}  {}\n", "layout", "gradient", "norm", "loss", "weight",
              "bits", "KiB of state a rank", "KiB a step d / t / p", "verdict");
 }
 
@@ -208,7 +210,7 @@ std::string why(const Row& row) {
 void print_row(const Row& row) {
   const auto kib = [&](std::uint64_t train::RankBytes::*member) { return (most(row.bytes, member) + 512) / 1024; };
   using Bytes = train::RankBytes;
-  fmt::print("{:<72} {:>8.0e} {:>8.0e} {:>8.0e} {:>8.0e} {:>6} {:>24} {:>26}  {}{}\n", row.layout, row.result.gradient,
+  fmt::print("{:<88} {:>8.0e} {:>8.0e} {:>8.0e} {:>8.0e} {:>6} {:>24} {:>26}  {}{}\n", row.layout, row.result.gradient,
              row.result.grad_norm, row.result.loss, row.result.weight, row.result.bit_equal ? "equal" : "-",
              fmt::format("{} + {} + {}", kib(&Bytes::weights), kib(&Bytes::gradients), kib(&Bytes::moments)),
              fmt::format("{} / {} / {}", kib(&Bytes::data_axis), kib(&Bytes::tensor_axis), kib(&Bytes::pipeline_axis)),
@@ -230,7 +232,7 @@ void print_end(const std::vector<Row>& rows) {
     worst.weight = std::max(worst.weight, row.result.weight);
   }
   const auto line = [](const char* name, double gradient, double norm, double loss, double weight) {
-    fmt::print("{:<72} {:>8.0e} {:>8.0e} {:>8.0e} {:>8.0e}\n", name, gradient, norm, loss, weight);
+    fmt::print("{:<88} {:>8.0e} {:>8.0e} {:>8.0e} {:>8.0e}\n", name, gradient, norm, loss, weight);
   };
   line("largest in fp32", worst.gradient, worst.grad_norm, worst.loss, worst.weight);
   const train::ParityBounds& bounds = train::fp32_bounds;
@@ -255,7 +257,8 @@ void start_selftest_ranks(const std::vector<std::string>& arguments) {
   const std::string count = std::to_string(wanted);
   std::vector<const char*> command = {"mpirun",    "-n",   count.c_str(), "--oversubscribe",
                                       "--bind-to", "none", self,          "selftest"};
-  if (parsed.flags.contains("json")) command.push_back("--json");
+  for (const char* flag : {"--json", "--full"})
+    if (parsed.flags.contains(flag + 2)) command.push_back(flag);
   const auto fault = parsed.flags.find("break");
   if (fault != parsed.flags.end()) {
     fault_of(fault->second.back());  // before ranks are started
@@ -278,13 +281,16 @@ base::ExitCode run_selftest(Invocation& invocation) {
     if (wanted != world.size())
       base::fail_usage("--ranks = {}, but mpirun started {} rank(s): leave --ranks out", wanted, world.size());
     if (call.has("break")) fault = fault_of(call.required("break"));
-    file.emplace(synthetic_tokens(1 << 14));
+    file.emplace(synthetic_tokens(1 << 14, 256));  // documents end within sequences
   });
   train::require_same_kernels(world, *make_device(world, 1));
   const train::TokenRange tokens{&*file, 0, file->num_tokens()};
   const bool shows = invocation.is_root() && !call.has("json");
   if (shows) print_head();
-  const std::vector<Row> rows = Comparison(world, tokens, fault).run([&](const Row& row) {
+  const train::Crossing crossing = fault != base::Fault::none ? train::Crossing::brief
+                                   : call.has("full")         ? train::Crossing::full
+                                                              : train::Crossing::usual;
+  const std::vector<Row> rows = Comparison(world, tokens, fault, crossing).run([&](const Row& row) {
     if (shows) print_row(row);
   });
   bool passed = true;

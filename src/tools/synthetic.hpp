@@ -8,8 +8,8 @@
 
 namespace tessera::tools {
 
-/// A token file of `num_bytes` pseudo-random letters (bytes tokenizer, vocabulary 257) that exists only in memory maps
-/// of this process: data for bench and selftest, the same on every rank.
-data::TokenFile synthetic_tokens(std::int64_t num_bytes);
+/// A token file of `num_bytes` pseudo-random letters in documents of one length (bytes tokenizer, vocabulary 257) that
+/// exists only in memory maps of this process: data for bench and selftest, the same on every rank.
+data::TokenFile synthetic_tokens(std::int64_t num_bytes, std::int64_t num_documents = 1);
 
 }  // namespace tessera::tools

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/layouts.hpp"
 
+#include <algorithm>
 #include <fmt/core.h>
-
-#include "train/parity.hpp"
 
 namespace tessera::train {
 namespace {
@@ -27,43 +26,119 @@ std::vector<const char*> schedules_for(const comm::MeshShape& mesh) {
   return {"1f1b", "gpipe", "interleaved", "zero_bubble"};
 }
 
-/// All cases of one shape and clipping. Twins: a pipeline alone has the bits of one process whatever its schedule, and
-/// with data ranks those of its first schedule; zero stages have the bits of zero 0.
-void add_cases(const comm::MeshShape& mesh, Clip clip, int one_process, std::vector<ParityCase>& cases) {
+ParityCase on(const comm::MeshShape& mesh, Clip clip, bool sequence, std::int64_t zero, const char* schedule) {
+  ParityCase one;
+  one.mesh = mesh;
+  one.clip = clip;
+  one.parallel.tensor = mesh.tensor;
+  one.parallel.pipeline = mesh.pipeline;
+  one.parallel.sequence = sequence;
+  one.parallel.zero = zero;
+  one.parallel.pipeline_schedule = schedule;
+  one.parallel.virtual_stages = one.parallel.pipeline_schedule == "interleaved" ? 2 : 1;
+  return one;
+}
+
+/// All cases of one shape and clipping, or those of the first schedule and zero stage. Twins: a pipeline alone has the
+/// bits of one process whatever its schedule, and with data ranks those of its first schedule; zero stages have the
+/// bits of zero 0.
+void add_cases(const comm::MeshShape& mesh, Clip clip, bool all, int one_process, std::vector<ParityCase>& cases) {
   for (const bool sequence : {false, true}) {
     if (sequence && mesh.tensor == 1) continue;
     const int first = static_cast<int>(cases.size());
     for (const char* schedule : schedules_for(mesh))
       for (std::int64_t zero = 0; zero < (mesh.data == 1 ? 1 : mesh.pipeline > 1 ? 2 : 3); ++zero) {
-        ParityCase one;
-        one.mesh = mesh;
-        one.clip = clip;
-        one.parallel.tensor = mesh.tensor;
-        one.parallel.pipeline = mesh.pipeline;
-        one.parallel.sequence = sequence;
-        one.parallel.zero = zero;
-        one.parallel.pipeline_schedule = schedule;
-        one.parallel.virtual_stages = one.parallel.pipeline_schedule == "interleaved" ? 2 : 1;
+        const bool is_first = static_cast<int>(cases.size()) == first;
+        if (!all && !is_first) continue;
+        ParityCase one = on(mesh, clip, sequence, zero, schedule);
         // With several micro-batches a rank zero 2 adds them after the ranks, not before: close, not equal.
-        const bool has_twin = static_cast<int>(cases.size()) > first && zero < 2;
+        const bool has_twin = !is_first && zero < 2;
         one.twin = has_twin ? first : mesh.data == 1 && mesh.tensor == 1 ? one_process : -1;
         cases.push_back(one);
       }
   }
 }
 
-void add_bf16(const comm::MeshShape& mesh, bool sequence, std::int64_t zero, const char* schedule,
-              std::vector<ParityCase>& cases) {
-  ParityCase one;
-  one.mesh = mesh;
-  one.clip = Clip::norm;
-  one.bf16 = true;
-  one.parallel.tensor = mesh.tensor;
-  one.parallel.pipeline = mesh.pipeline;
-  one.parallel.sequence = sequence;
-  one.parallel.zero = zero;
-  one.parallel.pipeline_schedule = schedule;
-  cases.push_back(one);
+/// What is not crossed with everything, where it fits.
+class Selection {
+ public:
+  Selection(int ranks, std::vector<ParityCase>& cases) : ranks_(ranks), cases_(cases) {}
+
+  void add_bf16();
+  void add_one_micro_batch();
+  void add_other_sums();
+  void add_recompute();
+  void add_other_model(int one_process);
+
+ private:
+  void add(const ParityCase& one) {
+    if (one.mesh.size() <= ranks_) cases_.push_back(one);
+  }
+  /// Adds one whose bits must be those of the case before it.
+  void add_twin(ParityCase one) {
+    one.twin = cases_.back().twin >= 0 ? cases_.back().twin : static_cast<int>(cases_.size()) - 1;
+    add(one);
+  }
+
+  int ranks_;
+  std::vector<ParityCase>& cases_;
+};
+
+void Selection::add_bf16() {
+  for (ParityCase one :
+       {on({2, 1, 1}, Clip::norm, false, 1, "1f1b"), on({1, 1, 2}, Clip::norm, true, 0, "1f1b"),
+        on({1, 2, 1}, Clip::norm, false, 0, "zero_bubble"), on({2, 2, 2}, Clip::norm, true, 1, "1f1b")}) {
+    one.bf16 = true;
+    add(one);
+  }
+}
+
+/// With one micro-batch a rank zero 2 has nothing to add after the ranks, so it has the bits of zero 0 and 1.
+void Selection::add_one_micro_batch() {
+  for (const comm::MeshShape& mesh : {comm::MeshShape{2, 1, 1}, {4, 1, 1}, {2, 1, 2}}) {
+    ParityCase one = on(mesh, Clip::norm, mesh.tensor > 1, 0, "1f1b");
+    one.micro_batch = parity_batch / mesh.data;
+    add(one);
+    for (const std::int64_t zero : {1, 2}) {
+      one.parallel.zero = zero;
+      add_twin(one);
+    }
+  }
+}
+
+/// Gradients summed by MPI, in an order of its own, and rounded for the wire.
+void Selection::add_other_sums() {
+  for (ParityCase one :
+       {on({2, 1, 1}, Clip::norm, false, 0, "1f1b"), on({4, 1, 1}, Clip::norm, false, 1, "1f1b"),
+        on({4, 1, 2}, Clip::norm, true, 2, "1f1b"), on({2, 2, 2}, Clip::norm, false, 1, "zero_bubble")}) {
+    one.parallel.reduce = "mpi";
+    add(one);
+    one.parallel.reduce = "ordered";
+    one.parallel.wire = "bf16";
+    add(one);
+  }
+}
+
+/// What is computed twice has the same bits both times.
+void Selection::add_recompute() {
+  for (ParityCase one :
+       {on({1, 1, 2}, Clip::norm, true, 0, "1f1b"), on({1, 2, 2}, Clip::norm, true, 0, "interleaved")}) {
+    add(one);
+    for (const char* recompute : {"selective", "full"}) {
+      one.recompute = recompute;
+      add_twin(one);
+    }
+  }
+}
+
+void Selection::add_other_model(int one_process) {
+  for (ParityCase one :
+       {on({2, 1, 1}, Clip::norm, false, 2, "1f1b"), on({1, 1, 2}, Clip::norm, true, 0, "1f1b"),
+        on({1, 2, 1}, Clip::norm, false, 0, "interleaved"), on({2, 2, 2}, Clip::norm, true, 1, "zero_bubble")}) {
+    one.other_model = true;
+    if (one.mesh.data * one.mesh.tensor == 1) one.twin = one_process;
+    add(one);
+  }
 }
 
 }  // namespace
@@ -74,42 +149,65 @@ std::string ParityCase::name() const {
   if (parallel.sequence) text += ", sequence";
   if (mesh.data > 1) text += fmt::format(", zero {}", parallel.zero);
   if (parallel.wire == "bf16") text += ", wire bf16";
+  if (parallel.reduce == "mpi") text += ", reduce mpi";
+  if (micro_batch > 1) text += fmt::format(", micro-batch {}", micro_batch);
+  if (recompute != "none") text += ", recompute " + recompute;
+  if (other_model) text += ", other model";
   if (threads > 1) text += fmt::format(", {} threads", threads);
   if (bf16) text += ", bf16";
   return text + (clip == Clip::norm ? ", norm clipped" : clip == Clip::value ? ", values clipped" : "");
 }
 
-config::Config ParityCase::config(const config::Config& tiny) const {
-  config::Config config = tiny;
-  const std::int64_t bucket_bytes = tiny.parallel.bucket_bytes;
+config::Config ParityCase::config() const {
+  config::Config config = parity_config();
+  const std::int64_t bucket_bytes = config.parallel.bucket_bytes;
   config.parallel = parallel;
   config.parallel.bucket_bytes = bucket_bytes;
   if (clip == Clip::norm) config.optim.clip_norm = parity_clip_norm;
   if (clip == Clip::value) config.optim.clip_value = parity_clip_value;
   if (bf16) config.run.precision = "bf16";
+  config.run.recompute = recompute;
+  config.optim.micro_batch = micro_batch;
+  if (other_model) {
+    config.model.attention = "alternating";
+    config.model.window = 5;
+    config.model.tied_head = false;
+    config.data.document_mask = true;
+  }
   return config;
+}
+
+ParityBounds ParityCase::bounds() const {
+  if (bf16) return bf16_bounds;
+  return parallel.wire == "bf16" ? bf16_wire_bounds : fp32_bounds;
 }
 
 int reference_of(const std::vector<ParityCase>& cases, int number) {
   const ParityCase& of = cases[static_cast<std::size_t>(number)];
-  int reference = 0;
-  while (cases[static_cast<std::size_t>(reference)].clip != of.clip ||
-         cases[static_cast<std::size_t>(reference)].bf16 != of.bf16)
-    ++reference;
-  return reference;
+  const auto reference = std::find_if(cases.begin(), cases.end(), [&](const ParityCase& one) {
+    return one.clip == of.clip && one.bf16 == of.bf16 && one.other_model == of.other_model;
+  });
+  return static_cast<int>(reference - cases.begin());
 }
 
-std::vector<ParityCase> parity_cases(int ranks, bool has_bf16, bool brief) {
+std::vector<ParityCase> parity_cases(int ranks, bool has_bf16, Crossing crossing) {
   std::vector<ParityCase> cases;
   ParityCase one;
   for (const Clip clip : {Clip::none, Clip::norm, Clip::value}) {
     one.clip = clip;
     cases.push_back(one);
   }
+  one.clip = Clip::norm;
+  const bool brief = crossing == Crossing::brief;
   has_bf16 = has_bf16 && !brief;
   if (has_bf16) {
-    one.clip = Clip::norm;
     one.bf16 = true;
+    cases.push_back(one);
+    one.bf16 = false;
+  }
+  const int other_process = static_cast<int>(cases.size());
+  if (!brief) {
+    one.other_model = true;
     cases.push_back(one);
   }
   for (const int threads : {1, 2, 3}) {  // the same bits twice, and for any number of threads
@@ -119,20 +217,20 @@ std::vector<ParityCase> parity_cases(int ranks, bool has_bf16, bool brief) {
     cases.push_back(again);
   }
   for (const comm::MeshShape& mesh : shapes_that_fit(ranks)) {
-    add_cases(mesh, Clip::norm, 1, cases);
+    if (!brief) add_cases(mesh, Clip::value, crossing == Crossing::full, 2, cases);
+    add_cases(mesh, Clip::norm, true, 1, cases);
     if (brief) continue;
-    add_cases(mesh, Clip::value, 2, cases);
     ParityCase again = cases.back();  // the same layout twice
     again.twin = static_cast<int>(cases.size()) - 1;
     cases.push_back(again);
   }
-  if (!has_bf16) return cases;
-  if (ranks >= 2) {
-    add_bf16({2, 1, 1}, false, 1, "1f1b", cases);
-    add_bf16({1, 1, 2}, true, 0, "1f1b", cases);
-    add_bf16({1, 2, 1}, false, 0, "zero_bubble", cases);
-  }
-  if (ranks >= 8) add_bf16({2, 2, 2}, true, 1, "1f1b", cases);
+  if (brief || ranks == 1) return cases;
+  Selection selection(ranks, cases);
+  if (has_bf16) selection.add_bf16();
+  selection.add_one_micro_batch();
+  selection.add_other_sums();
+  selection.add_recompute();
+  selection.add_other_model(other_process);
   return cases;
 }
 

@@ -169,7 +169,7 @@ ParityResult compare(const ParityRecord& layout, const ParityRecord& one_process
   return result;
 }
 
-config::Config parity_config(std::int64_t vocab, std::int64_t batch) {
+config::Config parity_config() {
   config::Config config;
   config.run.seed = 7;
   config.run.steps = 20;
@@ -177,14 +177,14 @@ config::Config parity_config(std::int64_t vocab, std::int64_t batch) {
   config.model.hidden = 40;
   config.model.heads = 5;
   config.model.context = 18;
-  config.model.vocab = vocab;
+  config.model.vocab = 257;
   config.model.dropout = 0.1;
   config.optim.lr = 1e-3;
   config.optim.min_lr = 1e-4;
   config.optim.warmup = 4;
   config.optim.epsilon = 1e-5;
   config.optim.clip_norm = 0;
-  config.optim.batch = batch;
+  config.optim.batch = parity_batch;
   config.optim.micro_batch = 1;
   config.parallel.bucket_bytes = 16 << 10;  // several buckets even for a tiny model
   return config;
