@@ -1,52 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // A run that was stopped and started again equals one that never stopped, and it really resumed: a run that ignored its
 // checkpoint and started over would end with the same bits, as data and noise are pure functions of the step.
+#include "cli/resume.hpp"
+
 #include <algorithm>
 #include <filesystem>
-#include <sstream>
-#include <vector>
-
-#include "cli/fixture.hpp"
 
 namespace tessera::testing {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// The lines of a metrics file without what depends on time and machine.
-std::vector<std::string> comparable_metrics(const std::string& path) {
-  std::vector<std::string> lines;
-  std::istringstream file(read_file(path));
-  for (std::string line; std::getline(file, line);) {
-    const std::size_t seconds = line.find("\"seconds\"");
-    lines.push_back(line.substr(0, seconds));
-  }
-  return lines;
-}
-
-/// Every weight and moment as text that tells all floats apart. The texts of /run differ in run.dir and stop_after.
-std::string tensors(const std::string& checkpoint) {
-  const ProcessResult dump = run_shell("h5dump -g /model -g /optimizer -m '%.9g' " + shell_quoted(checkpoint));
-  BOOST_REQUIRE_MESSAGE(dump.exit_code == 0, dump.errors);
-  return dump.output.substr(dump.output.find('{'));
-}
-
-void resume_equals_undisturbed(const RunFixture& run, int ranks, const std::string& options = "") {
-  BOOST_REQUIRE(run.train(options + " --run.dir " + shell_quoted(run.folder / "whole"), ranks).exit_code == 0);
-  BOOST_REQUIRE(run.train(options + " --run.stop_after 5", ranks).exit_code == 0);
-  const ProcessResult second = run.train(options, ranks);
-  BOOST_REQUIRE_MESSAGE(second.exit_code == 0, second.errors);
-  BOOST_TEST(second.output.find("\nvocab = 257\n") != std::string::npos, second.output);  // auto, resolved
-
-  BOOST_TEST(comparable_metrics(run.run + "/metrics.jsonl") == comparable_metrics(run.folder / "whole/metrics.jsonl"),
-             boost::test_tools::per_element());
-  BOOST_TEST((tensors(run.run + "/checkpoints/step-00000008.h5") ==
-              tensors(run.folder / "whole/checkpoints/step-00000008.h5")));
-  // The file was opened, and the first step is the checkpoint's step + 1.
-  BOOST_TEST(second.output.find("step-00000005.h5") != std::string::npos, second.output);
-  BOOST_TEST(second.output.find("step 6/8") != std::string::npos, second.output);
-  BOOST_TEST(second.output.find("step 5/8") == std::string::npos, second.output);
-}
 
 BOOST_FIXTURE_TEST_CASE(one_process_resumes_bit_equal, RunFixture) {
   resume_equals_undisturbed(*this, 1);
@@ -69,21 +32,7 @@ BOOST_FIXTURE_TEST_CASE(a_ramp_over_a_mixture_resumes_bit_equal, RunFixture) {
 }
 
 BOOST_FIXTURE_TEST_CASE(a_changed_weight_changes_the_result, RunFixture) {
-  if (run_shell("/usr/bin/python3 -c 'import h5py'").exit_code != 0) {
-    std::cout << "SKIPPED: python3-h5py is not installed\n";
-    return;
-  }
-  BOOST_REQUIRE(train("--run.stop_after 4").exit_code == 0);
-  fs::copy(run, folder / "changed", fs::copy_options::recursive);
-  const std::string checkpoint = folder / "changed/checkpoints/step-00000004.h5";
-  const ProcessResult change =
-      run_shell("/usr/bin/python3 " + shell_quoted(TESSERA_SOURCE_DIR "/tests/cli/change_weight.py") + " " +
-                shell_quoted(checkpoint));
-  BOOST_REQUIRE_MESSAGE(change.exit_code == 0, change.errors);
-  BOOST_REQUIRE(train("").exit_code == 0);
-  BOOST_REQUIRE(train("--run.dir " + shell_quoted(folder / "changed")).exit_code == 0);
-  BOOST_TEST(
-      (tensors(run + "/checkpoints/step-00000008.h5") != tensors(folder / "changed/checkpoints/step-00000008.h5")));
+  if (!changes_the_result(*this, 1)) std::cout << "SKIPPED: python3-h5py is not installed\n";
 }
 
 BOOST_FIXTURE_TEST_CASE(any_number_of_threads_gives_the_same_bits, RunFixture) {
