@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Commands that need no training run: self-test, check, data, version, help.
+// Commands that need no training run: check, data, version, help.
 #include <filesystem>
 
 #include "cli/fixture.hpp"
@@ -8,31 +8,6 @@ namespace tessera::testing {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::size_t count_of(const std::string& text, const std::string& part) {
-  std::size_t count = 0;
-  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++count;
-  return count;
-}
-
-BOOST_AUTO_TEST_CASE(one_two_and_four_data_ranks_equal_one_process) {
-  const ProcessResult result = run_shell(tessera_on(4) + " selftest --json");
-  BOOST_TEST(result.exit_code == 0, result.output << result.errors);
-  // 4 with one rank, 2 x 2 with more; all without clipping and with it.
-  BOOST_TEST(count_of(result.output, "\"verdict\":\"pass\"") == 16U, result.output);
-  BOOST_TEST(count_of(result.output, "clipped") == 8U, result.output);
-  for (const std::string what : {"samples_equal", "initial_weights_equal", "ranks_equal"})
-    BOOST_TEST(count_of(result.output, "\"" + what + "\":true") == 16U, what);
-  BOOST_TEST(count_of(result.output, "\"bit_equal\":true") >= 12U, result.output);  // all but data 2 and 4 against one
-}
-
-BOOST_AUTO_TEST_CASE(selftest_starts_its_own_ranks) {
-  const ProcessResult result =
-      run_shell("OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_mpi_yield_when_idle=1 " +
-                tessera() + " selftest --ranks 2");
-  BOOST_TEST(result.exit_code == 0, result.output << result.errors);
-  BOOST_TEST(result.output.find("data 2") != std::string::npos, result.output);
-}
 
 BOOST_AUTO_TEST_CASE(every_model_of_the_table_passes_check) {
   std::size_t models = 0;
