@@ -1,17 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/model_stage.hpp"
 
+#include <algorithm>
 #include <numeric>
 
 namespace tessera::model {
 namespace {
+
+/// Without listing the actions of a step of millions of micro-batches: but for GPipe, which holds all, a few rounds of
+/// the pipeline show how many are in flight.
+int most_in_flight(pipeline::Schedule schedule, int stage, int chunk) {
+  constexpr int kRounds = 8;
+  if (schedule.kind == pipeline::ScheduleKind::gpipe) return schedule.micro_batches;
+  schedule.micro_batches = std::min(schedule.micro_batches, kRounds * schedule.stages);
+  return pipeline::most_in_flight(pipeline::actions(schedule, stage), chunk);
+}
 
 StageRoom stage_room(const config::Config& config, const pipeline::Schedule& schedule, int stage, int chunk) {
   StageRoom room;
   room.max_batch = config.optim.micro_batch;
   room.max_length = config.model.context;
   room.recompute = recompute_of(config.run.recompute);
-  room.slots = pipeline::most_in_flight(pipeline::actions(schedule, stage), chunk);
+  room.slots = most_in_flight(schedule, stage, chunk);
   room.message_slots = schedule.stages > 1 ? room.slots + 1 : room.slots;
   room.splits_backward = schedule.kind == pipeline::ScheduleKind::zero_bubble;
   return room;
