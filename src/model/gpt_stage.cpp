@@ -216,6 +216,10 @@ void GptStage::block_backward_weight(std::int64_t block, const MicroBatch& batch
   const std::int64_t R = batch.rows();
   const auto at = static_cast<std::size_t>(block);
   const BlockActivations a = activations(slot(step.micro), block).first_rows(R, axis_->rows(R).size);
+  // Since its backward_input() other blocks and micro-batches have filled what they share.
+  if (room_.splits_backward)
+    blocks_[at].recompute(*device_, batch, step.dropout, block_input(step.micro, block, R), a, work_.first_rows(R),
+                          room_.recompute);
   blocks_[at].backward_weight(*device_, a, block_gradients(slot(step.micro), at).first_rows(R), step.accumulate);
   call(hooks.gradients_ready, first_block_group_ + static_cast<int>(block));
   if (hooks.progress) hooks.progress();

@@ -41,8 +41,11 @@ pipeline::Schedule largest_schedule(const config::Config& config, const comm::Me
 }
 
 pipeline::Schedule schedule_of(const config::Config& config, int stages, int num_micro) {
-  return {pipeline::schedule_of(config.parallel.pipeline_schedule), stages, num_micro,
-          static_cast<int>(config.parallel.virtual_stages)};
+  // One stage waits for nobody: each micro-batch's backward follows its forward, so that one is kept at a time and, as
+  // zero = 2 needs, the gradients of a group are done with before those of the next group or micro-batch are begun.
+  const pipeline::ScheduleKind kind = stages == 1 ? pipeline::ScheduleKind::one_forward_one_backward
+                                                  : pipeline::schedule_of(config.parallel.pipeline_schedule);
+  return {kind, stages, num_micro, static_cast<int>(config.parallel.virtual_stages)};
 }
 
 ModelStage::ModelStage(tensor::Device& device, tensor_parallel::TensorAxis& axis, const config::Config& config,

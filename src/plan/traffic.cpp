@@ -22,7 +22,8 @@ class TensorMessages {
         rank_(at.tensor),
         sequence_(config.parallel.sequence),
         dtype_(model::element_type(config)),
-        recompute_(model::recompute_of(config.run.recompute)) {}
+        recompute_(model::recompute_of(config.run.recompute)),
+        splits_backward_(mesh.pipeline > 1 && config.parallel.pipeline_schedule == "zero_bubble") {}
 
   std::uint64_t sum(base::DType dtype) const {
     return tensor_parallel::sum_bytes(rows_, hidden_, dtype, ranks_, rank_, sequence_);
@@ -31,10 +32,11 @@ class TensorMessages {
     return tensor_parallel::gather_bytes(rows_, hidden_, dtype, ranks_, rank_, sequence_);
   }
   std::uint64_t of_block() const {
-    std::uint64_t bytes = 4 * (sum(dtype_) + gather(dtype_));
-    if (recompute_ != model::Recompute::none) bytes += 2 * gather(dtype_);
-    if (recompute_ == model::Recompute::full) bytes += sum(dtype_);
-    return bytes;
+    std::uint64_t again = 0;
+    if (recompute_ != model::Recompute::none) again += 2 * gather(dtype_);
+    if (recompute_ == model::Recompute::full) again += sum(dtype_);
+    // Halves of a backward that are apart recompute each for itself.
+    return 4 * (sum(dtype_) + gather(dtype_)) + (splits_backward_ ? 2 : 1) * again;
   }
   std::uint64_t of_embedding() const { return sum(base::DType::f32) + gather(base::DType::f32); }
   std::uint64_t of_head() const {
@@ -48,6 +50,7 @@ class TensorMessages {
   bool sequence_;
   base::DType dtype_;
   model::Recompute recompute_;
+  bool splits_backward_;
 };
 
 /// Squares of each tensor, once, or twice if elements are clipped in between.

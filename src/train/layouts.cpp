@@ -129,6 +129,20 @@ void Selection::add_recompute() {
       add_twin(one);
     }
   }
+  // Nor does a schedule change bits that parts backward from forward, or its halves from each other.
+  const auto add_equal = [&](const comm::MeshShape& mesh, const char* schedule, std::int64_t zero,
+                             const char* recompute) {
+    ParityCase one = on(mesh, Clip::norm, mesh.tensor > 1, zero, schedule);
+    one.recompute = recompute;
+    if (mesh.data * mesh.tensor == 1) one.twin = 1;  // one process, clipped by norm
+    add(one);
+  };
+  add_equal({1, 1, 1}, "zero_bubble", 0, "full");
+  add_equal({1, 2, 1}, "zero_bubble", 0, "selective");
+  add_equal({1, 2, 1}, "zero_bubble", 0, "full");
+  add_equal({2, 1, 1}, "gpipe", 2, "none");
+  add_equal({2, 1, 1}, "zero_bubble", 2, "full");
+  add_equal({1, 2, 2}, "zero_bubble", 0, "full");
 }
 
 void Selection::add_other_model(int one_process) {
@@ -145,7 +159,7 @@ void Selection::add_other_model(int one_process) {
 
 std::string ParityCase::name() const {
   std::string text = mesh.str();
-  if (mesh.pipeline > 1) text += ", " + parallel.pipeline_schedule;
+  if (mesh.pipeline > 1 || parallel.pipeline_schedule != "1f1b") text += ", " + parallel.pipeline_schedule;
   if (parallel.sequence) text += ", sequence";
   if (mesh.data > 1) text += fmt::format(", zero {}", parallel.zero);
   if (parallel.wire == "bf16") text += ", wire bf16";
