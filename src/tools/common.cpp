@@ -44,11 +44,11 @@ bool wants_help(const std::vector<std::string>& arguments) {
   return false;
 }
 
-int parse_ranks(const std::string& text) {
+int parse_ranks(const std::string& text, const std::string& flag) {
   const std::string rule = fmt::format("a whole number from 1 to {}", config::most_ranks);
   const std::int64_t ranks =
-      config::parse_or_refuse("--ranks", text, rule, [](const std::string& value) { return base::parse_count(value); });
-  if (ranks < 1 || ranks > config::most_ranks) config::refuse("--ranks", text, rule);
+      config::parse_or_refuse(flag, text, rule, [](const std::string& value) { return base::parse_count(value); });
+  if (ranks < 1 || ranks > config::most_ranks) config::refuse(flag, text, rule);
   return static_cast<int>(ranks);
 }
 
@@ -222,12 +222,20 @@ comm::Mesh make_mesh(const comm::Communicator& world, const config::Config& conf
   return mesh;
 }
 
+namespace {
+
+int ranks_of_axis(const PlainCall& call, const std::string& flag) {
+  return parse_ranks(call.text(flag, "1"), "--" + flag);
+}
+
+}  // namespace
+
 std::optional<comm::Mesh> make_model_mesh(const comm::Communicator& world, const PlainCall& call,
                                           DataRanks data_ranks) {
   comm::MeshShape shape;
   comm::together(world, "mesh of the model", [&] {
-    shape.tensor = static_cast<int>(std::max<std::int64_t>(1, call.count("tensor", 1)));
-    shape.pipeline = static_cast<int>(std::max<std::int64_t>(1, call.count("pipeline", 1)));
+    shape.tensor = ranks_of_axis(call, "tensor");
+    shape.pipeline = ranks_of_axis(call, "pipeline");
     const std::int64_t needed = std::int64_t{shape.tensor} * shape.pipeline;
     const bool fits = data_ranks == DataRanks::all ? world.size() % needed == 0 : needed <= world.size();
     if (!fits)

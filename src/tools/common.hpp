@@ -34,8 +34,8 @@ struct ConfigCall {
 ConfigCall load_config_call(Invocation& invocation, const char* command, const std::vector<config::Flag>& flags,
                             const std::vector<std::string>& required);
 
-/// Value of a flag --ranks. Throws base::UsageError.
-int parse_ranks(const std::string& text);
+/// Value of a flag that counts ranks. Throws base::UsageError.
+int parse_ranks(const std::string& text, const std::string& flag = "--ranks");
 
 /// True if --help or -h is among the arguments.
 bool wants_help(const std::vector<std::string>& arguments);

@@ -281,6 +281,9 @@ base::ExitCode run_selftest(Invocation& invocation) {
     if (wanted != world.size())
       base::fail_usage("--ranks = {}, but mpirun started {} rank(s): leave --ranks out", wanted, world.size());
     if (call.has("break")) fault = fault_of(call.required("break"));
+    if (fault != base::Fault::none && world.size() == 1)
+      base::fail_usage("--break = '{}' is a mistake between ranks, and there is one: use --ranks 4",
+                       call.required("break"));
     file.emplace(synthetic_tokens(1 << 14, 256));  // documents end within sequences
   });
   train::require_same_kernels(world, *make_device(world, 1));

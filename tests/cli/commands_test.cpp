@@ -9,6 +9,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
+BOOST_AUTO_TEST_CASE(a_mistake_that_one_rank_cannot_make_is_refused) {
+  expect_error(run_shell(tessera() + " selftest --break tied-embedding"), 2, "--ranks 4");
+}
+
 BOOST_AUTO_TEST_CASE(every_model_of_the_table_passes_check) {
   std::size_t models = 0;
   for (const auto& entry : fs::directory_iterator(TESSERA_SOURCE_DIR "/configs/models")) {
@@ -30,6 +34,8 @@ BOOST_AUTO_TEST_CASE(check_for_another_number_of_ranks) {
   for (const std::string bad : {"0", "4294967297", "two"}) {
     expect_error(run_shell(tessera() + " check --ranks " + bad + config), 2, "--ranks = '" + bad + "'");
     expect_error(run_shell(tessera() + " selftest --ranks " + bad), 2, "--ranks = '" + bad + "'");
+    for (const std::string axis : {"--tensor", "--pipeline"})
+      expect_error(run_shell(tessera() + " generate " + axis + " " + bad), 2, axis + " = '" + bad + "'");
   }
 }
 
