@@ -48,7 +48,8 @@ struct SlotRoom {
 };
 
 /// A slot holds the largest bucket of any rank: what is packed (all parts, in the type of the wire or of the weights),
-/// and what the owner receives (its part from each other rank). Four slots, or as many as 64 MiB hold, at most 64.
+/// and what the owner receives (its part from each other rank). In two levels no phase receives more, so the room does
+/// not depend on where ranks lie. Four slots, or as many as 64 MiB hold, at most 64.
 SlotRoom slot_room(const std::vector<Bucket>& buckets, const std::vector<SyncTensor>& tensors, int ranks,
                    const SyncSettings& settings);
 

@@ -9,6 +9,7 @@
 #include "base/stopwatch.hpp"
 #include "data_parallel/buckets.hpp"
 #include "data_parallel/packing.hpp"
+#include "data_parallel/phases.hpp"
 #include "data_parallel/weight_gather.hpp"
 #include "tensor/arena.hpp"
 
@@ -21,26 +22,32 @@ using base::Stopwatch;
 using tensor::Accumulate;
 using tensor::View;
 
-enum class Phase : std::uint8_t { waiting, exchanging, gathering, reducing, done };
+enum class Status : std::uint8_t { waiting, in_phases, reducing, done };
 
 /// A bucket on its way. Jobs start in the order in which they became ready, which is the same on all ranks, and a job
 /// starts when the one `slots` before it is done: a rank finds the oldest job that is not done everywhere started on
-/// all others or able to start, so nobody waits for ever.
+/// all others or able to start; and of those that are in it the one in the earliest phase waits for nothing that is not
+/// on its way. So nobody waits for ever.
 struct Job {
   std::size_t bucket = 0;
   Accumulate accumulate = Accumulate::no;
-  Phase phase = Phase::waiting;
-  std::size_t slot = 0;
+  Status status = Status::waiting;
+  std::size_t slot = 0, phase = 0;
   std::vector<comm::Request> messages;  // of the current phase
 };
 
 /// Each slot has two tags. Jobs of one slot follow each other, on all ranks in the same order, and messages of one tag
-/// between two ranks arrive in the order in which they were sent: so a rank that is a round ahead confuses nobody.
-int exchange_tag(std::size_t slot) {
+/// between two ranks arrive in the order in which they were sent: so a rank that is a round ahead confuses nobody. Two
+/// ranks share one phase of the sums and one of the gathers, however many levels there are.
+int sum_tag(std::size_t slot) {
   return 2 * static_cast<int>(slot);
 }
 int gather_tag(std::size_t slot) {
-  return exchange_tag(slot) + 1;
+  return sum_tag(slot) + 1;
+}
+
+std::span<std::byte> bytes_of(const View& view) {
+  return {static_cast<std::byte*>(view.data()), view.size_bytes()};
 }
 
 struct Group {
@@ -78,6 +85,9 @@ struct GradientSync::State {
   SyncSettings settings;
   tensor::Arena arena;
   std::vector<std::byte*> slots;
+  std::vector<Phase> phases;   // of gradients: sums and, with zero 0, gathers
+  std::size_t num_sums = 0;    // the first of `phases`
+  std::vector<Phase> gathers;  // of weights
   std::vector<Bucket> buckets;
   std::vector<int> num_missing;  // [buckets] groups that are not ready yet
   std::vector<bool> busy;        // [buckets] in `jobs` and not done
@@ -90,57 +100,21 @@ struct GradientSync::State {
   Clock::time_point first_start;
 
   const Bucket& bucket_of(const Job& job) const { return buckets[job.bucket]; }
-  /// The r-th rank from here, so that not all send to the same one first.
-  int peer(int step) const { return (group->rank() + step) % group->size(); }
-
-  View packed(const Job& job, int rank) const;
-  View on_the_wire(const Job& job, int rank) const;
-  View received(const Job& job, int rank) const;
-
-  void pack(const Job& job, int rank) {
-    if (!needs_no_packing(bucket_of(job).part(rank), settings))
-      pack_gradients(*device, tensors, bucket_of(job).part(rank), packed(job, rank));
-  }
-  void unpack(const Job& job, int rank) {
-    if (!needs_no_packing(bucket_of(job).part(rank), settings))
-      unpack_gradients(*device, tensors, bucket_of(job).part(rank), packed(job, rank));
-  }
-
+  BucketMemory memory_of(const Job& job) const { return {*device, tensors, settings, bucket_of(job), slots[job.slot]}; }
   View accumulator_of(const Piece& piece) const;
   void take(const Job& job, const Piece& piece, const View& sum);
   void take_own(const Job& job);
-  void exchange(Job& job);
+  void post(Job& job);
   void sum(const Job& job);
-  void gather(Job& job);
+  void sum_part(const Job& job, int part, const std::vector<View>& copies);
+  void end_phase(Job& job);
   void reduce(Job& job);
-  void take_reduced(const Job& job);
+  void take_reduced(Job& job);
   void start(Job& job);
   void advance(Job& job);
   void progress();
   void wait_for_first();
 };
-
-View GradientSync::State::packed(const Job& job, int rank) const {
-  const Bucket& bucket = bucket_of(job);
-  const base::DType type = wire_type(settings);
-  const auto before = static_cast<std::size_t>(bucket.offset(rank)) * base::size_bytes(type);
-  return {slots[job.slot] + before, type, {bucket.part_size(rank)}};
-}
-
-/// Where the part of `rank` is sent from (contributions to it) and received into (sums of it).
-View GradientSync::State::on_the_wire(const Job& job, int rank) const {
-  const std::vector<Piece>& part = bucket_of(job).part(rank);
-  if (part.empty() || !needs_no_packing(part, settings)) return packed(job, rank);
-  return stretch(tensors[part[0].tensor].gradient, part[0].first, part[0].size);
-}
-
-/// The copy of my part that `rank` sent.
-View GradientSync::State::received(const Job& job, int rank) const {
-  const Bucket& bucket = bucket_of(job);
-  const View mine(nullptr, wire_type(settings), {bucket.part_size(group->rank())});
-  const auto place = static_cast<std::size_t>(rank < group->rank() ? rank : rank - 1);
-  return {slots[job.slot] + packed_bytes(bucket, settings) + place * mine.size_bytes(), mine.dtype(), mine.shape()};
-}
 
 View GradientSync::State::accumulator_of(const Piece& piece) const {
   const SyncTensor& tensor = tensors[piece.tensor];
@@ -164,81 +138,93 @@ void GradientSync::State::take_own(const Job& job) {
     take(job, piece, stretch(tensors[piece.tensor].gradient, piece.first, piece.size));
 }
 
-/// Every rank sends each part to its owner.
-void GradientSync::State::exchange(Job& job) {
-  const Bucket& bucket = bucket_of(job);
-  const int tag = exchange_tag(job.slot);
-  if (bucket.part_size(group->rank()) > 0)
-    for (int step = 1; step < group->size(); ++step) {
-      const View view = received(job, peer(step));
-      const std::span<std::byte> bytes(static_cast<std::byte*>(view.data()), view.size_bytes());
-      job.messages.push_back(group->ireceive(bytes, peer(step), tag));
-    }
-  for (int step = 1; step < group->size(); ++step) {
-    if (bucket.part_size(peer(step)) == 0) continue;
-    pack(job, peer(step));
-    const View view = on_the_wire(job, peer(step));
-    const std::span<const std::byte> bytes(static_cast<const std::byte*>(view.data()), view.size_bytes());
-    job.messages.push_back(group->isend(bytes, peer(step), tag));
+/// Begins the job's phase. In the first one contributions are packed, my own only to round them like the others.
+void GradientSync::State::post(Job& job) {
+  const BucketMemory memory = memory_of(job);
+  const Phase& phase = phases[job.phase];
+  const int tag = job.phase < num_sums ? sum_tag(job.slot) : gather_tag(job.slot);
+  const std::vector<View> arriving = memory.arrivals(phase);
+  for (std::size_t i = 0; i < arriving.size(); ++i)
+    if (arriving[i].num_elements() > 0)
+      job.messages.push_back(group->ireceive(bytes_of(arriving[i]), phase.receives[i].peer, tag));
+  for (const Message& message : phase.sends) {
+    if (bucket_of(job).part_size(message.part) == 0) continue;
+    if (job.phase == 0) memory.pack(message.part);
+    const std::span<const std::byte> bytes = bytes_of(memory.on_the_wire(message.part));
+    job.messages.push_back(group->isend(bytes, message.peer, tag));
   }
-  if (settings.wire == Wire::bf16) pack(job, group->rank());  // my own contribution is rounded like the others
-  job.phase = Phase::exchanging;
+  if (job.phase == 0 && settings.wire == Wire::bf16)
+    for (const int part : phase.collected) memory.pack(part);
 }
 
-/// The copies of my part in rank order, my own in its place; piece by piece straight to where the sum belongs.
+/// Adds the copies that arrived, and mine, of every part that I collect.
 void GradientSync::State::sum(const Job& job) {
-  const bool rounded = settings.wire == Wire::bf16;
-  const int me = group->rank();
-  std::vector<View> copies(static_cast<std::size_t>(group->size()));
+  const Phase& phase = phases[job.phase];
+  const std::vector<View> arrived = memory_of(job).arrivals(phase);
+  for (const int part : phase.collected) {
+    std::vector<View> copies(phase.summands.size());
+    for (std::size_t i = 0; i < arrived.size(); ++i) {
+      if (phase.receives[i].part != part) continue;
+      const auto place = std::find(phase.summands.begin(), phase.summands.end(), phase.receives[i].peer);
+      copies[static_cast<std::size_t>(place - phase.summands.begin())] = arrived[i];
+    }
+    sum_part(job, part, copies);
+  }
+  if (settings.zero == 0 && settings.wire == Wire::fp32 && job.phase + 1 == num_sums)
+    memory_of(job).pack(group->rank());
+}
+
+/// `copies`: in the order of the sum, mine left empty. The sum of a node goes where it is sent from; that of all ranks,
+/// piece by piece, straight to where it belongs.
+void GradientSync::State::sum_part(const Job& job, int part, const std::vector<View>& copies) {
+  const bool rounded = settings.wire == Wire::bf16, last = job.phase + 1 == num_sums;
+  const View wire = memory_of(job).on_the_wire(part);
+  std::vector<View> summands(copies.size());
   std::int64_t offset = 0;
-  for (const Piece& piece : bucket_of(job).part(me)) {
+  for (const Piece& piece : bucket_of(job).part(part)) {
     const View gradient = stretch(tensors[piece.tensor].gradient, piece.first, piece.size);
-    const View mine = rounded ? packed(job, me).rows(offset, piece.size) : gradient;
-    for (int rank = 0; rank < group->size(); ++rank)
-      copies[static_cast<std::size_t>(rank)] = rank == me ? mine : received(job, rank).rows(offset, piece.size);
-    View target = gradient;
-    if (settings.zero == 0) target = mine;
-    if (settings.zero == 2 && job.accumulate == Accumulate::no) target = accumulator_of(piece);
-    tensor::sum_in_order(*device, copies, target);
-    if (settings.zero == 0 && rounded) convert(*device, target, gradient);
-    if (settings.zero == 2) take(job, piece, target);
+    const View on_wire = wire.rows(offset, piece.size), mine = job.phase == 0 && !rounded ? gradient : on_wire;
+    for (std::size_t i = 0; i < copies.size(); ++i)
+      summands[i] = copies[i].empty() ? mine : copies[i].rows(offset, piece.size);
+    View target = last && !(rounded && settings.zero == 0) ? gradient : on_wire;
+    if (last && settings.zero == 2 && job.accumulate == Accumulate::no) target = accumulator_of(piece);
+    tensor::sum_in_order(*device, summands, target);
+    if (last && settings.zero == 0 && rounded) convert(*device, target, gradient);
+    if (last && settings.zero == 2) take(job, piece, target);
     offset += piece.size;
   }
 }
 
-/// zero 0: the owner sends the sum to all.
-void GradientSync::State::gather(Job& job) {
-  const Bucket& bucket = bucket_of(job);
-  const int tag = gather_tag(job.slot), me = group->rank();
-  if (settings.wire == Wire::fp32) pack(job, me);  // with bf16 the rounded sums are there
-  for (int step = 1; step < group->size(); ++step) {
-    const View theirs = on_the_wire(job, peer(step)), mine = on_the_wire(job, me);
-    const std::span<std::byte> theirs_bytes(static_cast<std::byte*>(theirs.data()), theirs.size_bytes());
-    const std::span<const std::byte> my_bytes(static_cast<const std::byte*>(mine.data()), mine.size_bytes());
-    if (bucket.part_size(peer(step)) > 0) job.messages.push_back(group->ireceive(theirs_bytes, peer(step), tag));
-    if (bucket.part_size(me) > 0) job.messages.push_back(group->isend(my_bytes, peer(step), tag));
-  }
-  job.phase = Phase::gathering;
+/// All messages of the job's phase have arrived.
+void GradientSync::State::end_phase(Job& job) {
+  if (job.phase < num_sums) sum(job);
+  if (++job.phase < phases.size()) return post(job);
+  job.status = Status::done;
+  for (int rank = 0; rank < group->size() && settings.zero == 0; ++rank)
+    if (rank != group->rank()) memory_of(job).unpack(rank);
 }
 
 /// MPI adds the whole bucket.
 void GradientSync::State::reduce(Job& job) {
-  for (int rank = 0; rank < group->size(); ++rank) pack(job, rank);
-  const View first = packed(job, 0);
+  const BucketMemory memory = memory_of(job);
+  for (int rank = 0; rank < group->size(); ++rank) memory.pack(rank);
+  const View first = memory.packed(0);
   job.messages.push_back(
       group->iall_reduce(std::span<float>(first.as<float>(), static_cast<std::size_t>(bucket_of(job).size()))));
-  job.phase = Phase::reducing;
+  job.status = Status::reducing;
 }
 
-void GradientSync::State::take_reduced(const Job& job) {
+void GradientSync::State::take_reduced(Job& job) {
+  job.status = Status::done;
   const int me = group->rank();
+  const BucketMemory memory = memory_of(job);
   if (settings.zero == 0)
-    for (int rank = 0; rank < group->size(); ++rank) unpack(job, rank);
-  if (settings.zero == 1) unpack(job, me);
+    for (int rank = 0; rank < group->size(); ++rank) memory.unpack(rank);
+  if (settings.zero == 1) memory.unpack(me);
   if (settings.zero < 2) return;
   std::int64_t offset = 0;
   for (const Piece& piece : bucket_of(job).part(me)) {
-    take(job, piece, packed(job, me).rows(offset, piece.size));
+    take(job, piece, memory.packed(me).rows(offset, piece.size));
     offset += piece.size;
   }
 }
@@ -249,32 +235,28 @@ void GradientSync::State::start(Job& job) {
   const bool omitted = settings.fault == base::Fault::gradient_bucket && job.bucket == 0;
   if (group->size() == 1 || omitted) {
     take_own(job);
-    job.phase = Phase::done;
+    job.status = Status::done;
     busy[job.bucket] = false;
     return;
   }
   job.slot = next_slot;
   next_slot = (next_slot + 1) % slots.size();
-  if (settings.mpi_reduce)
-    reduce(job);
-  else
-    exchange(job);
+  if (settings.mpi_reduce) return reduce(job);
+  job.status = Status::in_phases;
+  post(job);
 }
 
 /// Takes the job as far as its messages allow.
 void GradientSync::State::advance(Job& job) {
-  while (job.phase != Phase::done) {
+  while (job.status != Status::done) {
     for (comm::Request& message : job.messages)
       if (!group->test(message)) return;
     job.messages.clear();
-    const Phase phase = job.phase;
-    job.phase = Phase::done;
-    if (phase == Phase::reducing) take_reduced(job);
-    if (phase == Phase::exchanging) sum(job);
-    if (phase == Phase::exchanging && settings.zero == 0) gather(job);
-    if (phase == Phase::gathering)
-      for (int step = 1; step < group->size(); ++step) unpack(job, peer(step));
-    if (job.phase == Phase::done) busy[job.bucket] = false;
+    if (job.status == Status::reducing)
+      take_reduced(job);
+    else
+      end_phase(job);
+    if (job.status == Status::done) busy[job.bucket] = false;
   }
 }
 
@@ -283,7 +265,7 @@ void GradientSync::State::progress() {
   const std::size_t most = std::max<std::size_t>(1, slots.size());
   for (bool moved = true; moved;) {
     moved = false;
-    for (; num_started > 0 && jobs.front().phase == Phase::done; --num_started) jobs.pop_front();
+    for (; num_started > 0 && jobs.front().status == Status::done; --num_started) jobs.pop_front();
     for (; num_started < jobs.size() && num_started < most; ++num_started, moved = true) start(jobs[num_started]);
   }
 }
@@ -308,6 +290,11 @@ GradientSync::GradientSync(const comm::Communicator& group, tensor::Device& devi
     s.groups[static_cast<std::size_t>(tensor.group)].has_tensors = true;
   }
   if (group.size() == 1 && settings.zero < 2) return;
+  if (settings.ranks_per_node == 0) s.settings.ranks_per_node = data_parallel::ranks_per_node(group);
+  s.phases = sum_phases(group.size(), s.settings.ranks_per_node, group.rank());
+  s.num_sums = s.phases.size();
+  s.gathers = gather_phases(group.size(), s.settings.ranks_per_node, group.rank());
+  if (settings.zero == 0) s.phases.insert(s.phases.end(), s.gathers.begin(), s.gathers.end());
   s.buckets = cut_buckets(s.tensors, group.size(), settings);
   for (std::size_t i = 0; i < s.buckets.size(); ++i) {
     for (const int member : s.buckets[i].groups) s.groups[static_cast<std::size_t>(member)].buckets.push_back(i);
@@ -332,7 +319,7 @@ void GradientSync::ready(int group, Accumulate accumulate) {
     if (--s.num_missing[bucket] > 0) continue;
     s.num_missing[bucket] = static_cast<int>(s.buckets[bucket].groups.size());
     s.busy[bucket] = true;
-    s.jobs.push_back({bucket, accumulate, Phase::waiting, 0, {}});
+    s.jobs.push_back({bucket, accumulate, Status::waiting, 0, 0, {}});
   }
   s.progress();
 }
@@ -369,7 +356,11 @@ void GradientSync::gather_weights() {
   if (s.settings.zero == 0 || s.slots.empty()) return;
   require(s.jobs.empty(), "finish() comes before gather_weights()");
   const Stopwatch waiting(s.wait_seconds), communicating(s.busy_seconds);
-  data_parallel::gather_weights(*s.group, s.tensors, s.buckets, s.slots, gather_tag(0));
+  data_parallel::gather_weights(*s.group, s.tensors, s.buckets, s.gathers, s.slots, gather_tag(0));
+}
+
+int GradientSync::ranks_per_node() const {
+  return std::max(1, state_->settings.ranks_per_node);
 }
 
 double GradientSync::wait_seconds() const {

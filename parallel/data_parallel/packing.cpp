@@ -22,20 +22,46 @@ void convert(tensor::Device& device, const View& source, const View& target) {
     tensor::widen(device, source, target);
 }
 
-void pack_gradients(tensor::Device& device, const std::vector<SyncTensor>& tensors, const std::vector<Piece>& part,
-                    const View& packed) {
+View BucketMemory::packed(int rank) const {
+  const base::DType type = wire_type(settings);
+  const auto before = static_cast<std::size_t>(bucket.offset(rank)) * base::size_bytes(type);
+  return {slot + before, type, {bucket.part_size(rank)}};
+}
+
+View BucketMemory::on_the_wire(int rank) const {
+  const std::vector<Piece>& part = bucket.part(rank);
+  if (part.empty() || !needs_no_packing(part, settings)) return packed(rank);
+  return stretch(tensors[part[0].tensor].gradient, part[0].first, part[0].size);
+}
+
+std::vector<View> BucketMemory::arrivals(const Phase& phase) const {
+  std::byte* next = slot + packed_bytes(bucket, settings);
+  std::vector<View> views;
+  for (const Message& message : phase.receives) {
+    views.push_back(on_the_wire(message.part));
+    if (phase.collected.empty()) continue;
+    views.back() = {next, wire_type(settings), {bucket.part_size(message.part)}};
+    next += views.back().size_bytes();
+  }
+  return views;
+}
+
+void BucketMemory::pack(int rank) const {
+  if (needs_no_packing(bucket.part(rank), settings)) return;
   std::int64_t offset = 0;
-  for (const Piece& piece : part) {
-    convert(device, stretch(tensors[piece.tensor].gradient, piece.first, piece.size), packed.rows(offset, piece.size));
+  for (const Piece& piece : bucket.part(rank)) {
+    convert(device, stretch(tensors[piece.tensor].gradient, piece.first, piece.size),
+            packed(rank).rows(offset, piece.size));
     offset += piece.size;
   }
 }
 
-void unpack_gradients(tensor::Device& device, const std::vector<SyncTensor>& tensors, const std::vector<Piece>& part,
-                      const View& packed) {
+void BucketMemory::unpack(int rank) const {
+  if (needs_no_packing(bucket.part(rank), settings)) return;
   std::int64_t offset = 0;
-  for (const Piece& piece : part) {
-    convert(device, packed.rows(offset, piece.size), stretch(tensors[piece.tensor].gradient, piece.first, piece.size));
+  for (const Piece& piece : bucket.part(rank)) {
+    convert(device, packed(rank).rows(offset, piece.size),
+            stretch(tensors[piece.tensor].gradient, piece.first, piece.size));
     offset += piece.size;
   }
 }

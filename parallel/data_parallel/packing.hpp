@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "data_parallel/buckets.hpp"
+#include "data_parallel/phases.hpp"
 #include "tensor/device.hpp"
 
 namespace tessera::data_parallel {
@@ -16,12 +17,26 @@ tensor::View stretch(const tensor::View& tensor, std::int64_t first, std::int64_
 /// target = source [n], each f32 or bf16: copied, rounded or widened.
 void convert(tensor::Device& device, const tensor::View& source, const tensor::View& target);
 
-/// packed [n] f32 or bf16 = the gradients of `part`, piece after piece. This is where contributions are rounded.
-void pack_gradients(tensor::Device& device, const std::vector<SyncTensor>& tensors, const std::vector<Piece>& part,
-                    const tensor::View& packed);
-/// The gradients of `part` = packed.
-void unpack_gradients(tensor::Device& device, const std::vector<SyncTensor>& tensors, const std::vector<Piece>& part,
-                      const tensor::View& packed);
+/// Where the gradients of a bucket lie while it travels: packed in a slot, part after part, or where they are, if that
+/// is as they are sent.
+struct BucketMemory {
+  tensor::Device& device;
+  const std::vector<SyncTensor>& tensors;
+  const SyncSettings& settings;
+  const Bucket& bucket;
+  std::byte* slot;
+
+  /// The place of a part in the slot.
+  tensor::View packed(int rank) const;
+  /// Where a part is sent from (contributions to it, and sums) and where sums of it arrive.
+  tensor::View on_the_wire(int rank) const;
+  /// Where what a phase receives arrives: copies to be added behind the packed parts, else on_the_wire().
+  std::vector<tensor::View> arrivals(const Phase& phase) const;
+  /// on_the_wire = gradients of a part, where these are two: here contributions are rounded.
+  void pack(int rank) const;
+  /// gradients = on_the_wire.
+  void unpack(int rank) const;
+};
 
 /// The weights of `part` as bytes, piece after piece.
 void pack_weights(const std::vector<SyncTensor>& tensors, const std::vector<Piece>& part, std::span<std::byte> packed);

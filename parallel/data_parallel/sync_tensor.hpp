@@ -25,7 +25,8 @@ inline tensor::Range own_rows(std::int64_t rows, int ranks, int rank, std::int64
 }
 
 /// Type in which contributions to a sum travel. bf16: every contribution, the owner's too, is rounded once, so that
-/// bits do not depend on who owns a row; with zero 0 the sums are rounded as well before they are sent to all.
+/// bits do not depend on who owns a row; in two levels so is the sum of each node, the owner's too, before the nodes
+/// exchange them; with zero 0 the sums are rounded as well before they are sent to all. Additions are in fp32.
 enum class Wire : std::uint8_t { fp32, bf16 };
 
 struct SyncSettings {
@@ -34,6 +35,7 @@ struct SyncSettings {
   Wire wire = Wire::fp32;   ///< fp32 where MPI reduces
   bool mpi_reduce = false;  ///< MPI adds, in an order of its own: not bit-stable
   base::Fault fault = base::Fault::none;
+  int ranks_per_node = 0;  ///< 0: as the group's ranks lie; tests pretend others
 };
 
 }  // namespace tessera::data_parallel

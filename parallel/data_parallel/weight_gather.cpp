@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "data_parallel/weight_gather.hpp"
 
-#include <algorithm>
-
 #include "data_parallel/packing.hpp"
 
 namespace tessera::data_parallel {
@@ -11,8 +9,17 @@ namespace {
 struct Gather {
   const comm::Communicator& group;
   const std::vector<SyncTensor>& tensors;
+  const std::vector<Phase>& phases;
 
-  /// The weights of a part as one stretch of memory: where they lie if that is one piece, else in the slot.
+  /// One bucket on its way.
+  struct Flight {
+    const Bucket* bucket = nullptr;
+    std::vector<std::span<std::byte>> memory;  // [ranks] the weights of a part as one stretch of memory
+    int tag = 0;
+    std::vector<comm::Request> messages;  // of the current phase
+  };
+
+  /// Where a part lies if that is one piece, else its place in the slot.
   std::span<std::byte> memory_of(const std::vector<Piece>& part, std::byte* packed) const {
     const std::size_t bytes = weight_bytes(tensors, part);
     if (part.size() != 1) return {packed, bytes};
@@ -20,50 +27,58 @@ struct Gather {
     return {static_cast<std::byte*>(weight.data()), bytes};
   }
 
-  /// Calls f(rank, part, its memory) for each rank that owns some of the bucket.
-  template <class Function>
-  void for_each_part(const Bucket& bucket, std::byte* slot, Function f) const {
-    for (int rank = 0; rank < group.size(); ++rank) {
-      const std::vector<Piece>& part = bucket.part(rank);
-      if (!part.empty()) f(rank, part, memory_of(part, slot));
+  void post(Flight& flight, const Phase& phase) const {
+    const auto memory = [&](const Message& message) { return flight.memory[static_cast<std::size_t>(message.part)]; };
+    for (const Message& message : phase.receives)
+      if (!memory(message).empty())
+        flight.messages.push_back(group.ireceive(memory(message), message.peer, flight.tag));
+    for (const Message& message : phase.sends)
+      if (!memory(message).empty())
+        flight.messages.push_back(group.isend(std::span<const std::byte>(memory(message)), message.peer, flight.tag));
+  }
+
+  void wait(Flight& flight) const {
+    for (comm::Request& message : flight.messages) group.wait(message, "weights of their owners");
+    flight.messages.clear();
+  }
+
+  Flight start(const Bucket& bucket, std::byte* slot, int tag) const {
+    Flight flight{&bucket, {}, tag, {}};
+    for (const std::vector<Piece>& part : bucket.parts) {
+      flight.memory.push_back(memory_of(part, slot));
       slot += weight_bytes(tensors, part);
     }
+    const std::vector<Piece>& mine = bucket.part(group.rank());
+    if (mine.size() > 1) pack_weights(tensors, mine, flight.memory[static_cast<std::size_t>(group.rank())]);
+    post(flight, phases.front());
+    return flight;
   }
 
-  std::vector<comm::Request> start(const Bucket& bucket, std::byte* slot, int tag) const {
-    std::vector<comm::Request> messages;
-    for_each_part(bucket, slot, [&](int owner, const std::vector<Piece>& part, std::span<std::byte> memory) {
-      if (owner != group.rank()) {
-        messages.push_back(group.ireceive(memory, owner, tag));
-        return;
-      }
-      if (part.size() > 1) pack_weights(tensors, part, memory);
-      for (int step = 1; step < group.size(); ++step)
-        messages.push_back(group.isend(std::span<const std::byte>(memory), (owner + step) % group.size(), tag));
-    });
-    return messages;
-  }
-
-  void complete(const Bucket& bucket, std::byte* slot, std::vector<comm::Request>& messages) const {
-    for (comm::Request& message : messages) group.wait(message, "weights of their owners");
-    messages.clear();
-    for_each_part(bucket, slot, [&](int owner, const std::vector<Piece>& part, std::span<std::byte> memory) {
-      if (owner != group.rank() && part.size() > 1) unpack_weights(tensors, part, memory);
-    });
+  /// Ranks complete buckets in one order, so whoever is last finds all that he waits for sent or about to be sent.
+  void complete(Flight& flight) const {
+    wait(flight);
+    for (std::size_t i = 1; i < phases.size(); ++i) {
+      post(flight, phases[i]);
+      wait(flight);
+    }
+    for (int owner = 0; owner < group.size(); ++owner)
+      if (const auto& part = flight.bucket->part(owner); owner != group.rank() && part.size() > 1)
+        unpack_weights(tensors, part, flight.memory[static_cast<std::size_t>(owner)]);
   }
 };
 
 }  // namespace
 
 void gather_weights(const comm::Communicator& group, const std::vector<SyncTensor>& tensors,
-                    const std::vector<Bucket>& buckets, std::span<std::byte* const> slots, int first_tag) {
-  const Gather gather{group, tensors};
-  std::vector<std::vector<comm::Request>> messages(slots.size());
+                    const std::vector<Bucket>& buckets, const std::vector<Phase>& phases,
+                    std::span<std::byte* const> slots, int first_tag) {
+  const Gather gather{group, tensors, phases};
+  std::vector<Gather::Flight> flights(slots.size());
   for (std::size_t i = 0; i < buckets.size() + slots.size(); ++i) {
     const std::size_t slot = i % slots.size();
-    if (i >= slots.size()) gather.complete(buckets[i - slots.size()], slots[slot], messages[slot]);
+    if (i >= slots.size()) gather.complete(flights[slot]);
     if (i < buckets.size())
-      messages[slot] = gather.start(buckets[i], slots[slot], first_tag + 2 * static_cast<int>(slot));
+      flights[slot] = gather.start(buckets[i], slots[slot], first_tag + 2 * static_cast<int>(slot));
   }
 }
 

@@ -61,7 +61,8 @@ std::uint64_t norm_bytes(const config::Config& config, int ranks) {
 
 }  // namespace
 
-Traffic predict_traffic(const config::Config& config, const comm::MeshShape& mesh, const comm::Coordinates& at) {
+Traffic predict_traffic(const config::Config& config, const comm::MeshShape& mesh, const comm::Coordinates& at,
+                        int data_ranks_per_node) {
   const model::Placement placement = model::place(config, mesh, at);
   const model::Parameters parameters =
       model::Parameters::measured(config.model, placement, model::training_room(config));
@@ -91,8 +92,10 @@ Traffic predict_traffic(const config::Config& config, const comm::MeshShape& mes
   if (mesh.pipeline > 1 && config.model.tied_head && parameters.holds("token_embedding"))
     traffic.pipeline +=
         static_cast<std::uint64_t>(parameters.get("token_embedding").tile.num_elements()) * sizeof(float);
-  traffic.data = data_parallel::bytes_per_step(model::sync_tensors(parameters), mesh.data, at.data,
-                                               model::sync_settings(config), config.parallel.zero == 2 ? micro : 1);
+  data_parallel::SyncSettings settings = model::sync_settings(config);
+  settings.ranks_per_node = data_ranks_per_node;
+  traffic.data = data_parallel::bytes_per_step(model::sync_tensors(parameters), mesh.data, at.data, settings,
+                                               config.parallel.zero == 2 ? micro : 1);
   traffic.data += norm_bytes(config, mesh.data);
   traffic.tensor += norm_bytes(config, mesh.tensor);
   traffic.pipeline += norm_bytes(config, mesh.pipeline);

@@ -19,7 +19,9 @@ struct Traffic {
 /// Of the rank at `at`, in a step of optim.batch sequences. `config` must be resolved and valid for the mesh. Pure.
 /// Per micro-batch of R rows a tensor rank takes part, for each block, in two sums of [R, H] forward and two backward
 /// (Shoeybi et al. 2019), with sequence parallelism in as many gathers too (Korthikanti et al. 2022).
-Traffic predict_traffic(const config::Config& config, const comm::MeshShape& mesh, const comm::Coordinates& at);
+/// `data_ranks_per_node`: as GradientSync::ranks_per_node() finds it; 1 if the data ranks add in one level.
+Traffic predict_traffic(const config::Config& config, const comm::MeshShape& mesh, const comm::Coordinates& at,
+                        int data_ranks_per_node = 1);
 
 /// Of the rank that sends most. Pure.
 Traffic most_traffic(const config::Config& config, const comm::MeshShape& mesh);

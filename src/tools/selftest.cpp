@@ -77,7 +77,8 @@ bool bytes_are_as_predicted(const config::Config& config, const comm::MeshShape&
                             const std::vector<train::RankBytes>& bytes) {
   for (int place = 0; place < mesh.size(); ++place) {
     const train::RankBytes& rank = bytes[static_cast<std::size_t>(place)];
-    const plan::Traffic traffic = plan::predict_traffic(config, mesh, mesh.at(place));
+    const plan::Traffic traffic =
+        plan::predict_traffic(config, mesh, mesh.at(place), static_cast<int>(rank.data_ranks_per_node));
     const plan::StateBytes state = plan::predict_state(config, mesh, mesh.at(place));
     const auto fits = [&](std::uint64_t measured, std::uint64_t predicted) {
       return measured >= predicted && measured <= predicted + state.padding;

@@ -104,7 +104,8 @@ std::vector<RankBytes> measured_bytes(const Replica& replica, const RankBytes& b
                        replica.optimizer().moment_bytes(),
                        mesh.data().bytes_sent() - before.data_axis,
                        mesh.tensor().bytes_sent() - before.tensor_axis,
-                       mesh.pipeline().bytes_sent() - before.pipeline_axis};
+                       mesh.pipeline().bytes_sent() - before.pipeline_axis,
+                       replica.sync().ranks_per_node()};
   std::vector<RankBytes> all(static_cast<std::size_t>(mesh.all().size()));
   mesh.all().all_gather<RankBytes>({&mine, 1}, all, "bytes of all ranks");
   return all;

@@ -18,6 +18,7 @@ namespace tessera::train {
 struct RankBytes {
   std::uint64_t weights = 0, gradients = 0, moments = 0;
   std::uint64_t data_axis = 0, tensor_axis = 0, pipeline_axis = 0;
+  std::int64_t data_ranks_per_node = 1;  ///< on which the bytes of the data axis depend
   bool operator==(const RankBytes&) const = default;
 };
 

@@ -47,6 +47,7 @@ class Replica {
   optim::AdamW& optimizer() { return optimizer_; }
   const optim::AdamW& optimizer() const { return optimizer_; }
   data_parallel::GradientSync& sync() { return sync_; }
+  const data_parallel::GradientSync& sync() const { return sync_; }
 
   /// From now on actions and waits of all axes are recorded there, until nullptr is set.
   void set_trace(base::Trace* trace);

@@ -44,7 +44,8 @@ void dawdle(int step, int group) {
 /// Every gradient, its own rows, or the accumulators, as zero promises.
 void check_sums(const SyncProblem& problem, const SyncSettings& settings, int step, const char* what) {
   for (std::size_t i = 0; i < problem.tensors.size(); ++i) {
-    std::vector<float> sum = sum_in_rank_order(i, step, problem.tensors[i].gradient.num_elements(), settings.wire);
+    std::vector<float> sum =
+        sum_in_rank_order(i, step, problem.tensors[i].gradient.num_elements(), settings.wire, settings.ranks_per_node);
     if (sum.empty()) continue;
     if (settings.zero == 0 && settings.wire == Wire::bf16 && world().size() > 1)
       std::transform(sum.begin(), sum.end(), sum.begin(), rounded);
@@ -132,10 +133,28 @@ BOOST_AUTO_TEST_CASE(a_wire_of_bf16_rounds_every_contribution_once) {
       check_steps({.bucket_bytes = bucket_bytes, .zero = zero, .wire = Wire::bf16}, zero == 1, "bf16");
 }
 
+/// With 1, 2 or 3 ranks, and with one rank or all on a node, one level is left.
+BOOST_AUTO_TEST_CASE(nodes_add_their_own_ranks_first) {
+  for (const int ranks_per_node : {1, 2, world().size()})
+    for (const int zero : {0, 1, 2})
+      for (const Wire wire : {Wire::fp32, Wire::bf16})
+        for (const std::int64_t bucket_bytes : {1000, 1 << 20})
+          check_steps({.bucket_bytes = bucket_bytes, .zero = zero, .wire = wire, .ranks_per_node = ranks_per_node},
+                      zero == 1, ranks_per_node == 2 ? "two levels" : "one level");
+  if (world().size() != 4) return;
+  for (const Wire wire : {Wire::fp32, Wire::bf16}) {  // and it matters
+    const std::vector<float> plain = sum_in_rank_order(0, 0, 9900, wire),
+                             nodes = sum_in_rank_order(0, 0, 9900, wire, 2);
+    BOOST_TEST(!same_bits<float>(plain, nodes));
+  }
+}
+
 BOOST_AUTO_TEST_CASE(mpi_reduces_within_rounding) {
   for (const int zero : {0, 1, 2})
     for (const std::int64_t bucket_bytes : {1000, 1 << 20})
-      check_steps({.bucket_bytes = bucket_bytes, .zero = zero, .mpi_reduce = true}, true, "mpi");
+      for (const int ranks_per_node : {0, 2})  // of the weights
+        check_steps({.bucket_bytes = bucket_bytes, .zero = zero, .mpi_reduce = true, .ranks_per_node = ranks_per_node},
+                    true, "mpi");
 }
 
 BOOST_AUTO_TEST_CASE(groups_share_gradient_memory_when_they_settle) {
@@ -146,7 +165,9 @@ BOOST_AUTO_TEST_CASE(groups_share_gradient_memory_when_they_settle) {
     for (const Wire wire : {Wire::fp32, Wire::bf16})
       for (const std::int64_t bucket_bytes : {500, 1 << 20}) {
         if (mpi && wire == Wire::bf16) continue;
-        const SyncSettings settings{.bucket_bytes = bucket_bytes, .zero = 2, .wire = wire, .mpi_reduce = mpi};
+        const int width = bucket_bytes == 500 ? 2 : 1;  // ranks on a node
+        const SyncSettings settings{
+            .bucket_bytes = bucket_bytes, .zero = 2, .wire = wire, .mpi_reduce = mpi, .ranks_per_node = width};
         tensor::Device device(1);
         SyncProblem problem(shapes, true);
         for (std::size_t i = 4; i < shapes.size(); ++i)  // group g uses the memory of group g % 2
@@ -168,10 +189,10 @@ BOOST_AUTO_TEST_CASE(groups_share_gradient_memory_when_they_settle) {
                                                                                     kMicroBatches));
           for (std::size_t i = 0; i < shapes.size(); ++i) {
             const std::int64_t size = shapes[i].shape.num_elements();
-            std::vector<float> total = sum_in_rank_order(i, step * kMicroBatches, size, wire);
+            std::vector<float> total = sum_in_rank_order(i, step * kMicroBatches, size, wire, width);
             std::vector<float> tolerance = order_tolerance(i, step * kMicroBatches, size);
             for (int micro = 1; micro < kMicroBatches; ++micro) {
-              const std::vector<float> next = sum_in_rank_order(i, step * kMicroBatches + micro, size, wire);
+              const std::vector<float> next = sum_in_rank_order(i, step * kMicroBatches + micro, size, wire, width);
               const std::vector<float> more = order_tolerance(i, step * kMicroBatches + micro, size);
               for (std::size_t e = 0; e < total.size(); ++e) {
                 total[e] += next[e];
@@ -210,8 +231,11 @@ BOOST_AUTO_TEST_CASE(what_is_not_ready_is_not_touched) {
 BOOST_AUTO_TEST_CASE(the_fault_leaves_the_first_bucket_local) {
   for (const int zero : {0, 1, 2})
     for (const bool mpi : {false, true}) {
-      const SyncSettings settings{
-          .bucket_bytes = 2048, .zero = zero, .mpi_reduce = mpi, .fault = base::Fault::gradient_bucket};
+      const SyncSettings settings{.bucket_bytes = 2048,
+                                  .zero = zero,
+                                  .mpi_reduce = mpi,
+                                  .fault = base::Fault::gradient_bucket,
+                                  .ranks_per_node = zero == 1 ? 0 : 2};
       tensor::Device device(1);
       SyncProblem problem({{{64, 8}, 0}, {{64, 8}, 1}}, false);  // a bucket each
       GradientSync sync(world(), device, problem.tensors, settings);

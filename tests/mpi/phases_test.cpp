@@ -8,11 +8,17 @@
 #include <tuple>
 #include <utility>
 
+#include "data_parallel/gradient_sync.hpp"
+#include "mpi/world.hpp"
+
 namespace tessera::testing {
 namespace {
 
 using data_parallel::Message;
 using data_parallel::Phase;
+using data_parallel::SyncSettings;
+using data_parallel::SyncTensor;
+using data_parallel::Wire;
 
 /// All ranks at once, with texts for numbers: what a rank holds of each part says what was added in which order.
 class Simulation {
@@ -100,6 +106,32 @@ BOOST_AUTO_TEST_CASE(nodes_count_only_if_they_are_alike) {
   BOOST_TEST(even({0, 0, 2, 3}) == 1);
   BOOST_TEST(even({0, 1, 0, 1}) == 1);
   BOOST_TEST(even({0, 1, 1, 1}) == 1);
+  if (world().node_size() == world().size()) BOOST_TEST(data_parallel::ranks_per_node(world()) == world().size());
+}
+
+BOOST_AUTO_TEST_CASE(the_network_carries_what_one_rank_of_a_node_would) {
+  std::vector<SyncTensor> tensors;
+  for (const tensor::Shape& shape : {tensor::Shape{70, 31}, {3}, {1, 500}, {64, 64}})
+    tensors.push_back({{nullptr, base::DType::f32, shape},
+                       {},
+                       {nullptr, base::DType::bf16, shape},
+                       static_cast<std::int64_t>(tensors.size()),
+                       static_cast<int>(tensors.size()) / 2});
+  for (const auto& [ranks, node_size] : {std::pair(4, 2), {8, 4}, {12, 3}, {64, 8}})
+    for (const int zero : {0, 1, 2})
+      for (const Wire wire : {Wire::fp32, Wire::bf16}) {
+        std::uint64_t network[2] = {}, all[2] = {};
+        for (const int level : {0, 1})
+          for (int rank = 0; rank < ranks; ++rank) {
+            const SyncSettings settings{
+                .bucket_bytes = 4096, .zero = zero, .wire = wire, .ranks_per_node = level == 0 ? 1 : node_size};
+            network[level] += data_parallel::network_bytes_per_step(tensors, ranks, rank, settings, 3, node_size);
+            all[level] += data_parallel::bytes_per_step(tensors, ranks, rank, settings, 3);
+          }
+        BOOST_TEST(network[0] == network[1] * static_cast<std::uint64_t>(node_size));
+        BOOST_TEST(network[1] > 0u);
+        BOOST_TEST(all[0] == all[1]);
+      }
 }
 
 }  // namespace

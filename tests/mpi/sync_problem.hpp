@@ -41,11 +41,28 @@ inline std::vector<float> contribution(std::size_t index, int rank, int step, st
   return values;
 }
 
-inline std::vector<float> sum_in_rank_order(std::size_t index, int step, std::int64_t size, data_parallel::Wire wire) {
-  std::vector<float> sum = contribution(index, 0, step, size, wire);
-  for (int rank = 1; rank < world().size(); ++rank) {
-    const std::vector<float> next = contribution(index, rank, step, size, wire);
-    for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += next[i];
+inline void add(std::vector<float>& sum, const std::vector<float>& next) {
+  for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += next[i];
+}
+
+/// The sum of `ranks_per_node` ranks after the other, then of these sums, which travel as contributions do; 1 or all:
+/// plain rank order.
+inline std::vector<float> sum_in_rank_order(std::size_t index, int step, std::int64_t size, data_parallel::Wire wire,
+                                            int ranks_per_node = 1) {
+  const int ranks = world().size();
+  const bool two_levels = ranks_per_node > 1 && ranks_per_node < ranks && ranks % ranks_per_node == 0;
+  std::vector<float> sum;
+  for (int first = 0; first < ranks; first += two_levels ? ranks_per_node : 1) {
+    std::vector<float> node = contribution(index, first, step, size, wire);
+    if (two_levels) {
+      for (int rank = first + 1; rank < first + ranks_per_node; ++rank)
+        add(node, contribution(index, rank, step, size, wire));
+      if (wire == data_parallel::Wire::bf16) std::transform(node.begin(), node.end(), node.begin(), rounded);
+    }
+    if (first == 0)
+      sum = node;
+    else
+      add(sum, node);
   }
   return sum;
 }
