@@ -13,6 +13,7 @@
 #include "plan/memory.hpp"
 #include "tensor/library.hpp"
 #include "tools/bench_measure.hpp"
+#include "tools/bench_sums.hpp"
 #include "tools/command.hpp"
 #include "tools/common.hpp"
 #include "tools/synthetic.hpp"
@@ -116,6 +117,7 @@ base::ExitCode run_bench(Invocation& invocation) {
       static_cast<std::int64_t>(world.max(static_cast<double>(metrics::peak_memory_bytes()), "peak memory"));
   figures.predicted_memory_bytes =
       plan::predict_memory(setup.config, {mesh.shape(), device->threads(), resident}).total();
+  if (mesh.shape().data > 1) figures.gradient_sum_seconds = measure_gradient_sums(replica);
   if (!invocation.is_root()) return base::ExitCode::done;
   if (call.flags.contains("json"))
     fmt::print("{}", bench_json(setup.config, figures));

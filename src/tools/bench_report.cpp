@@ -60,6 +60,20 @@ std::string bubble_text(const config::Config& config, const BenchFigures& f) {
                      f.schedule.micro_batches);
 }
 
+void add_gradient_sums(const GradientSumSeconds& seconds, json::Json& object) {
+  if (seconds.ordered == 0) return;
+  json::Json sums{json::Object{}};
+  sums.set("ordered", seconds.ordered).set("mpi", seconds.mpi);
+  object.set("gradient_sum_seconds", std::move(sums));
+}
+
+std::string gradient_sums_text(const config::Config& config, const GradientSumSeconds& seconds) {
+  if (seconds.ordered == 0) return "";
+  return fmt::format("gradient sum  ordered{} {:.3f} ms, mpi {:.3f} ms (median of {})\n",
+                     config.parallel.wire == "bf16" ? " (wire bf16)" : "", seconds.ordered * 1e3, seconds.mpi * 1e3,
+                     kNumGradientSums);
+}
+
 }  // namespace
 
 std::string bench_json(const config::Config& config, const BenchFigures& f) {
@@ -77,6 +91,7 @@ std::string bench_json(const config::Config& config, const BenchFigures& f) {
   object.set("communication_hidden_seconds", f.axes[0].hidden() + f.axes[1].hidden());
   object.set("communication_by_axis", axes_json(f));
   object.set("bubble_fraction", f.bubble_fraction).set("bubble_formula", pipeline::bubble_fraction(f.schedule));
+  add_gradient_sums(f.gradient_sum_seconds, object);
   object.set("precision", config.run.precision).set("recompute", config.run.recompute);
   object.set("ranks", f.ranks).set("threads", f.threads).set("steps", f.num_measured);
   return object.dump() + "\n";
@@ -99,6 +114,7 @@ std::string bench_text(const config::Config& config, const BenchFigures& f) {
                   rates.gflops, f.matrix_gflops, rates.matrix_share, rates.palm_share);
   text += fmt::format("memory rate   {:.1f} GB/s of this machine, y += x\n", f.memory_bytes_per_second * 1e-9);
   text += communication_text(f) + bubble_text(config, f);
+  text += gradient_sums_text(config, f.gradient_sum_seconds);
   text += fmt::format("memory        {} measured peak, {} predicted\n",
                       base::format_bytes(static_cast<std::uint64_t>(f.peak_memory_bytes)),
                       base::format_bytes(f.predicted_memory_bytes));

@@ -28,6 +28,13 @@ struct AxisTimes {
 inline constexpr const char* kAxes[] = {"data", "tensor", "pipeline"};
 inline constexpr std::size_t kNumAxes = std::size(kAxes);
 
+/// One sum of all gradients over the data axis by each value of parallel.reduce: medians, the slowest rank; 0 where
+/// data is 1.
+struct GradientSumSeconds {
+  double ordered = 0, mpi = 0;
+};
+inline constexpr std::size_t kNumGradientSums = 3;
+
 /// What `tessera bench` measured: seconds of one step (medians over steps, the slowest rank), this machine's own rates
 /// in the same run over all ranks, memory of the largest rank.
 struct BenchFigures {
@@ -41,6 +48,7 @@ struct BenchFigures {
   double matrix_gflops = 0;                ///< oneDNN's own products, same precision and threads
   double memory_bytes_per_second = 0;      ///< y += x over memory, same threads
   std::int64_t peak_memory_bytes = 0;      ///< of training alone
+  GradientSumSeconds gradient_sum_seconds;
   std::uint64_t predicted_memory_bytes = 0;
 };
 

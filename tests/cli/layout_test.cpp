@@ -108,6 +108,20 @@ BOOST_FIXTURE_TEST_CASE(warnings_stand_on_standard_error_once, RunFixture) {
   BOOST_TEST(idle.errors.find("ranks stand idle 60% of a step") != std::string::npos, idle.errors);
 }
 
+BOOST_FIXTURE_TEST_CASE(bench_adds_gradients_both_ways, RunFixture) {
+  const std::string bench = " bench --measure 1 --warmup 0 --run.threads 1 --config " + shell_quoted(config);
+  for (const std::string zero : {"0", "2"}) {
+    const ProcessResult json = run_shell(tessera_on(2) + bench + " --json --parallel.zero " + zero);
+    BOOST_TEST(json.exit_code == 0, json.errors);
+    BOOST_TEST(json.output.find("\"gradient_sum_seconds\":{\"ordered\":") != std::string::npos, json.output);
+  }
+  const ProcessResult text = run_shell(tessera_on(2) + bench + " --parallel.wire bf16");
+  BOOST_TEST(text.exit_code == 0, text.errors);
+  BOOST_TEST(text.output.find("gradient sum  ordered (wire bf16) ") != std::string::npos, text.output);
+  const ProcessResult alone = run_shell(tessera() + bench);
+  BOOST_TEST(alone.output.find("gradient sum") == std::string::npos, alone.output);
+}
+
 BOOST_FIXTURE_TEST_CASE(the_deep_example_fits_eight_ranks, RunFixture) {
   const ProcessResult result =
       run_shell(tessera() + " check --ranks 8 --config " TESSERA_SOURCE_DIR "/configs/runs/deep96.cfg --data.train " +
