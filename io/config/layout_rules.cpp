@@ -116,6 +116,13 @@ void check_tensor(const Config& config, std::int64_t ranks, std::vector<Problem>
 void check_layers(const Config& config, std::int64_t ranks, std::vector<Problem>& problems) {
   const ParallelConfig& parallel = config.parallel;
   const std::int64_t layers = config.model.layers, pipeline = parallel.pipeline, virtual_stages = stretches(parallel);
+  constexpr std::int64_t kMostParts = 4096;  // that messages between stages can tell apart
+  if (pipeline * virtual_stages > kMostParts)
+    problems.push_back(
+        {"parallel.pipeline",
+         fmt::format("parallel.pipeline = {} x parallel.virtual_stages = {} cut the model into more than "
+                     "{} parts: use fewer",
+                     pipeline, virtual_stages, kMostParts)});
   if (layers >= pipeline * virtual_stages) return;
   std::string remedy;
   const std::string near =

@@ -114,9 +114,9 @@ class Communicator {
   }
   /// Sum of one double over ranks, added in rank order: the same bits on every rank and every run.
   double sum(double value, const char* what) const;
-  double max(double value, const char* what) const;
-  /// The same for each of a few values, in place; each rank sends them size - 1 times.
+  /// Each of a few values = its sum over ranks, in rank order, in place; each rank sends them size - 1 times.
   void sum(std::span<double> values, const char* what) const;
+  double max(double value, const char* what) const;
   /// Starts values = their sum over ranks, made by MPI itself: another library or layout may give other bits. Takes no
   /// tag: all ranks start these in the same order. Counts as the 2 (size - 1) / size times the bytes that an optimal
   /// algorithm sends, rounded down.

@@ -9,7 +9,7 @@
 namespace tessera::pipeline {
 
 namespace {
-constexpr int kTag = 1 << 13;                           // above those of the runner
+constexpr int kTag = 1 << 13;                           // above those of the runner, of up to 4096 parts
 constexpr std::int64_t kPiece = std::int64_t{1} << 20;  // elements: bounds the work space
 }  // namespace
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tensor_parallel/tensor_axis.hpp"
 
+#include <algorithm>
 #include <vector>
 
 #include "base/stopwatch.hpp"
@@ -95,11 +96,12 @@ void TensorAxis::sum_gradients(std::span<const View> gradients) {
   }
 }
 
-void TensorAxis::all_gather(View mine, View all) const {
+void TensorAxis::all_gather(View mine, View all) {
   if (size() == 1) {
     std::copy_n(static_cast<const std::byte*>(mine.data()), mine.size_bytes(), static_cast<std::byte*>(all.data()));
     return;
   }
+  const base::Stopwatch waiting(wait_seconds_);
   group_->all_gather<std::byte>(bytes(mine), bytes(all), "statistics of the vocabulary's parts");
 }
 

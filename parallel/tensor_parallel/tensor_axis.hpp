@@ -53,7 +53,7 @@ class TensorAxis {
   /// the residual stream. Without sequence parallelism they are complete, and equal, already.
   void sum_gradients(std::span<const tensor::View> gradients);
   /// mine [n] of every rank -> all [P, n], in rank order.
-  void all_gather(tensor::View mine, tensor::View all) const;
+  void all_gather(tensor::View mine, tensor::View all);
 
   double wait_seconds() const { return wait_seconds_; }  ///< spent in messages since construction
 

@@ -12,7 +12,7 @@ enum class Fault : std::uint8_t {
   gradient_bucket,     ///< one bucket of gradients is not summed over the data axis
   stage_swap,          ///< the first two pipeline stages hold each other's layers
   tied_embedding,      ///< first and last stage do not add their gradients of the tied embedding
-  partial_sum,         ///< the partial products of attention's projection are not summed over the tensor axis
+  partial_sum,         ///< sums over the tensor axis are left out: embedding, both branches of a block, and back
   gradient_scale,      ///< gradients are twice what they should be
   sequence_layernorm,  ///< LayerNorm gradients of the parts of a sequence are not added
   row_bias,            ///< every tensor rank adds the bias of a row-cut layer

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <fmt/core.h>
-#include <functional>
 #include <stdexcept>
 
 #include "base/philox.hpp"
@@ -105,7 +104,7 @@ void Parameters::carve_gradients(tensor::Arena& arena) {
     const std::string& name = parameters_[first].spec.name;
     const bool shares = placement_.zero == 2 && name.starts_with("blocks.");
     if (shares && num_blocks++ >= kSets) {  // all blocks of a rank have tiles of the same shapes
-      const std::size_t set = set_first[num_blocks % kSets == 1 ? 0 : 1];
+      const std::size_t set = set_first[(num_blocks - 1) % kSets];
       for (std::size_t i = first; i < last; ++i) parameters_[i].gradient = parameters_[set + i - first].gradient;
       continue;
     }

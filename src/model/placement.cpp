@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/placement.hpp"
 
-#include <algorithm>
 #include <cassert>
 
 #include "data_parallel/sync_tensor.hpp"

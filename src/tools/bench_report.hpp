@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <iterator>
 #include <string>
+#include <string_view>
 
 #include "config/config.hpp"
 #include "pipeline/schedule.hpp"
@@ -17,6 +19,7 @@ inline constexpr const char* kStepParts[] = {"matrix", "attention",     "element
                                              "data",   "communication", "bubble",      "other"};
 inline constexpr std::size_t kNumStepParts = std::size(kStepParts);
 inline constexpr std::size_t kBubblePart = 6;  ///< its place among them
+static_assert(std::string_view(kStepParts[kBubblePart]) == "bubble");
 
 /// Communication of an axis in seconds of a step, the slowest rank's. The pipeline's total is waiting, and work with a
 /// message under way.

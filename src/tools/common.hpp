@@ -93,10 +93,10 @@ comm::MeshShape mesh_shape(const config::Config& config, int ranks);
 /// The mesh of a validated configuration, with a warning of rank 0 if tensor ranks do not share a node. Collective.
 comm::Mesh make_mesh(const comm::Communicator& world, const config::Config& config);
 
-/// The mesh of the flags --tensor and --pipeline, over all ranks with their number of data ranks, or over the first
-/// ranks with one. Throws
-/// base::SharedError if they do not fit. Collective; ranks outside the mesh get nothing.
+/// Data ranks of a mesh that only reads a model.
 enum class DataRanks : bool { one, all };
+/// The mesh of the flags --tensor and --pipeline, over the first ranks with one data rank, or over all ranks with as
+/// many as fit. Throws base::SharedError if they do not fit. Collective; ranks outside the mesh get nothing.
 std::optional<comm::Mesh> make_model_mesh(const comm::Communicator& world, const PlainCall& call, DataRanks data_ranks);
 
 /// train::load_model(), with a warning of rank 0 for each damaged file that was passed over. Collective over the mesh.

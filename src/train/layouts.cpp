@@ -68,15 +68,17 @@ class Selection {
   void add_one_micro_batch();
   void add_other_sums();
   void add_recompute();
+  void add_recompute(const comm::MeshShape& mesh, const char* schedule, std::int64_t zero, const char* recompute);
   void add_other_model(int one_process);
 
  private:
   void add(const ParityCase& one) {
     if (one.mesh.size() <= ranks_) cases_.push_back(one);
   }
-  /// Adds one whose bits must be those of the case before it.
-  void add_twin(ParityCase one) {
-    one.twin = cases_.back().twin >= 0 ? cases_.back().twin : static_cast<int>(cases_.size()) - 1;
+  /// Adds one whose bits must be those of case `number`.
+  void add_twin(ParityCase one, std::size_t number) {
+    const int twin_of_it = cases_[number].twin;
+    one.twin = twin_of_it >= 0 ? twin_of_it : static_cast<int>(number);
     add(one);
   }
 
@@ -98,10 +100,11 @@ void Selection::add_one_micro_batch() {
   for (const comm::MeshShape& mesh : {comm::MeshShape{2, 1, 1}, {4, 1, 1}, {2, 1, 2}}) {
     ParityCase one = on(mesh, Clip::norm, mesh.tensor > 1, 0, "1f1b");
     one.micro_batch = parity_batch / mesh.data;
+    const std::size_t first = cases_.size();
     add(one);
     for (const std::int64_t zero : {1, 2}) {
       one.parallel.zero = zero;
-      add_twin(one);
+      if (mesh.size() <= ranks_) add_twin(one, first);
     }
   }
 }
@@ -123,26 +126,34 @@ void Selection::add_other_sums() {
 void Selection::add_recompute() {
   for (ParityCase one :
        {on({1, 1, 2}, Clip::norm, true, 0, "1f1b"), on({1, 2, 2}, Clip::norm, true, 0, "interleaved")}) {
-    add(one);
+    const std::string plain = one.name();
+    const auto same = std::find_if(cases_.begin(), cases_.end(), [&](const auto& of) { return of.name() == plain; });
+    const auto number = static_cast<std::size_t>(same - cases_.begin());
+    if (same == cases_.end()) continue;
     for (const char* recompute : {"selective", "full"}) {
       one.recompute = recompute;
-      add_twin(one);
+      add_twin(one, number);
     }
   }
-  // Nor does a schedule change bits that parts backward from forward, or its halves from each other.
-  const auto add_equal = [&](const comm::MeshShape& mesh, const char* schedule, std::int64_t zero,
-                             const char* recompute) {
-    ParityCase one = on(mesh, Clip::norm, mesh.tensor > 1, zero, schedule);
-    one.recompute = recompute;
-    if (mesh.data * mesh.tensor == 1) one.twin = 1;  // one process, clipped by norm
-    add(one);
-  };
-  add_equal({1, 1, 1}, "zero_bubble", 0, "full");
-  add_equal({1, 2, 1}, "zero_bubble", 0, "selective");
-  add_equal({1, 2, 1}, "zero_bubble", 0, "full");
-  add_equal({2, 1, 1}, "gpipe", 2, "none");
-  add_equal({2, 1, 1}, "zero_bubble", 2, "full");
-  add_equal({1, 2, 2}, "zero_bubble", 0, "full");
+  // Nor where a schedule parts backward from forward, or its halves from each other.
+  add_recompute({1, 1, 1}, "zero_bubble", 0, "full");
+  add_recompute({1, 2, 1}, "zero_bubble", 0, "selective");
+  add_recompute({1, 2, 1}, "zero_bubble", 0, "full");
+  add_recompute({2, 1, 1}, "gpipe", 2, "none");
+  add_recompute({2, 1, 1}, "zero_bubble", 2, "full");
+  add_recompute({1, 2, 2}, "zero_bubble", 0, "full");
+}
+
+/// Has the bits of the same layout without recomputation, and of 1F1B where there is one stage, which runs that.
+void Selection::add_recompute(const comm::MeshShape& mesh, const char* schedule, std::int64_t zero,
+                              const char* recompute) {
+  ParityCase one = on(mesh, Clip::norm, mesh.tensor > 1, zero, schedule);
+  ParityCase plain = one;
+  if (mesh.pipeline == 1) plain.parallel.pipeline_schedule = "1f1b";
+  one.recompute = recompute;
+  const auto same =
+      std::find_if(cases_.begin(), cases_.end(), [&](const ParityCase& of) { return of.name() == plain.name(); });
+  if (same != cases_.end()) add_twin(one, static_cast<std::size_t>(same - cases_.begin()));
 }
 
 void Selection::add_other_model(int one_process) {

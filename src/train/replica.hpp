@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <memory>
 #include <vector>
 
 #include "base/trace.hpp"
@@ -37,7 +36,6 @@ class Replica {
   const comm::Mesh& mesh() const { return *mesh_; }
   tensor::Device& device() { return *device_; }
   const config::Config& config() const { return config_; }
-  base::Fault fault() const { return fault_; }
   model::Parameters& parameters() { return parameters_; }
   const model::Parameters& parameters() const { return parameters_; }
   tensor_parallel::TensorAxis& tensor_axis() { return tensor_axis_; }
