@@ -104,10 +104,7 @@ base::ExitCode run_bench(Invocation& invocation) {
   figures.num_measured = setup.num_measured;
   figures.busy_cores = device->threads() * world.node_size();
   figures.cores = config::cores_for_ranks();
-  const base::DType dtype = model::element_type(setup.config);
-  figures.matrix_gflops = world.sum(tensor::measure_matrix_gflops(dtype, device->threads()), "matrix rate");
-  figures.memory_bytes_per_second = world.sum(tensor::measure_memory_bandwidth(device->threads()), "memory rate");
-  metrics::reset_peak_memory();  // of the buffers just measured with
+  metrics::reset_peak_memory();
   const auto resident = static_cast<std::uint64_t>(metrics::resident_memory_bytes());
   const comm::Mesh mesh = make_mesh(world, setup.config);
   train::Replica replica(mesh, *device, setup.config, setup.tokens);
@@ -117,6 +114,10 @@ base::ExitCode run_bench(Invocation& invocation) {
       static_cast<std::int64_t>(world.max(static_cast<double>(metrics::peak_memory_bytes()), "peak memory"));
   figures.predicted_memory_bytes =
       plan::predict_memory(setup.config, {mesh.shape(), device->threads(), resident}).total();
+  // The machine's rates last: their buffers would count as the program's memory, and be used again by the steps.
+  const base::DType dtype = model::element_type(setup.config);
+  figures.matrix_gflops = world.sum(tensor::measure_matrix_gflops(dtype, device->threads()), "matrix rate");
+  figures.memory_bytes_per_second = world.sum(tensor::measure_memory_bandwidth(device->threads()), "memory rate");
   if (mesh.shape().data > 1) figures.gradient_sum_seconds = measure_gradient_sums(replica);
   if (!invocation.is_root()) return base::ExitCode::done;
   if (call.flags.contains("json"))

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/common.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <fmt/core.h>
 #include <limits>
@@ -29,6 +30,12 @@ void warn_about_affinity(const Invocation& invocation, int threads) {
         "warning: rank {} on {} has {} threads but may use only {} core(s): start with mpirun --bind-to none, or "
         "set run.threads\n",
         invocation.world.rank(), invocation.world.host(), threads, cores);
+  const int ranks = invocation.world.node_size(), all_cores = config::cores_for_ranks();
+  if (threads > 1 && threads * ranks > all_cores && invocation.world.node_rank() == 0)
+    fmt::print(stderr,
+               "warning: {} ranks of {} threads share {} core(s) on {}: threads without work spin, and a step may take "
+               "many times as long: lower run.threads to {}\n",
+               ranks, threads, all_cores, invocation.world.host(), std::max(1, all_cores / ranks));
 }
 
 void print_flags(const std::vector<config::Flag>& flags) {

@@ -124,8 +124,8 @@ BOOST_FIXTURE_TEST_CASE(bench_adds_gradients_both_ways, RunFixture) {
 
 BOOST_FIXTURE_TEST_CASE(the_deep_example_fits_eight_ranks, RunFixture) {
   const ProcessResult result =
-      run_shell(tessera() + " check --ranks 8 --config " TESSERA_SOURCE_DIR "/configs/runs/deep96.cfg --data.train " +
-                shell_quoted(tokens));
+      run_shell(tessera() + " check --ranks 8 --config " + shell_quoted(TESSERA_SOURCE_DIR "/configs/runs/deep96.cfg") +
+                " --data.train " + shell_quoted(tokens));
   BOOST_TEST(result.exit_code == 0, result.errors);
   BOOST_TEST(result.errors == "");
   BOOST_TEST(result.output.find("layout: data 1, pipeline 4 (1f1b), tensor 2") != std::string::npos, result.output);

@@ -9,7 +9,9 @@ namespace {
 std::string counts_of(const std::string& report) {
   const TestFolder folder;
   write_file(folder / "log", "test 1\n" + report + "1/1 Test #1: some ......   Passed\n");
-  return run_shell("awk -f " TESSERA_SOURCE_DIR "/scripts/count_tests.awk " + shell_quoted(folder / "log")).output;
+  return run_shell("awk -f " + shell_quoted(TESSERA_SOURCE_DIR "/scripts/count_tests.awk") + " " +
+                   shell_quoted(folder / "log"))
+      .output;
 }
 
 BOOST_AUTO_TEST_CASE(test_cases_are_counted_by_their_verdict) {

@@ -42,8 +42,8 @@ BOOST_FIXTURE_TEST_CASE(a_pipeline_of_uneven_stages_has_the_bits_of_one_process,
 }
 
 BOOST_FIXTURE_TEST_CASE(the_example_of_96_layers_trains_on_eight_ranks_as_on_one, RunFixture) {
-  const std::string options = "--config " TESSERA_SOURCE_DIR "/configs/runs/deep96.cfg --data.train " +
-                              shell_quoted(tokens) + " --run.stop_after 5 ";
+  const std::string options = "--config " + shell_quoted(TESSERA_SOURCE_DIR "/configs/runs/deep96.cfg") +
+                              " --data.train " + shell_quoted(tokens) + " --run.stop_after 5 ";
   const Losses one = run_of(folder / "one", 1, 5, options + "--parallel.tensor 1 --parallel.pipeline 1");
   const Losses eight = run_of(folder / "eight", 8, 5, options);
   double largest = 0;
