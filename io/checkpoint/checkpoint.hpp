@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // A checkpoint is one HDF5 file `step-00001000.h5` of global tensors, the same for every mesh of ranks:
-//   /model/<parameter>             f32, global shape
-//   /optimizer/m/<parameter>, v    f32, global shape
+//   /model/<parameter>             f32, global shape: in bf16 runs the masters
+//   /optimizer/m/<parameter>, v    f32, global shape; absent from a file of weights only
 //   /run                           attributes and texts of RunState
 // Checksums are attributes of 16 hex digits. Each tensor has "sum64", to which every rank that wrote adds its part, so
 // that it does not depend on the mesh (checksum.hpp says of what); the group /model has "digest", over names, shapes
-// and sums of all its tensors: equal digests mean equal weights. Each text in /run has "xxh3", XXH3-64 of its bytes,
-// and the group /run the same over its own attributes.
+// and sums of all its tensors: equal digests mean equal weights. A block in front of HDF5's part has the checksum of
+// all other bytes (user_block.hpp).
 //
-// HDF5 lays the file out, pwrite fills it: rank 0 creates all datasets, in the order of their names, with early
-// allocation and tells the offsets; every rank writes its tiles. Temporary name, fsync, rename, fsync of the folder: a
-// crash at any instant leaves the previous file the newest.
+// Which header for what: saver.hpp saves from all ranks, tiles.hpp reads on all ranks, file_writer.hpp and
+// file_reader.hpp are for one process and one tensor after the other, verify.hpp is for files of strangers.
 #pragma once
 
 #include <cstdint>
@@ -18,13 +17,12 @@
 #include <vector>
 
 #include "base/error.hpp"
-#include "comm/communicator.hpp"
 #include "tensor/tile.hpp"
 #include "tensor/view.hpp"
 
 namespace tessera::checkpoint {
 
-inline constexpr std::int64_t format_version = 2;
+inline constexpr std::int64_t format_version = 3;
 
 /// A file that is not, or not any more, what its name says: foreign, cut short, of another step, with a wrong checksum,
 /// without a dataset. An older file may do instead.
@@ -33,14 +31,24 @@ class DamagedError : public base::UsageError {
   using UsageError::UsageError;
 };
 
+/// A tensor of a file, f32.
+struct Dataset {
+  std::string path;                  ///< "/model/<parameter>"
+  std::vector<std::uint64_t> shape;  ///< global
+  std::int64_t num_elements() const;
+};
+
 /// One tensor to write or read: `group` is "model", "optimizer/m" or "optimizer/v"; `tile.name` the parameter.
 struct TensorTile {
   std::string group;
   tensor::Tile tile;
   tensor::View data;
   bool counted = true;  ///< of all ranks' tiles those that are counted cover each tensor exactly once; the others are
-                        ///< copies: read, never written
+                        ///< copies: neither written nor read
 };
+
+/// The dataset that a tile is a part of.
+Dataset dataset_of(const TensorTile& tensor);
 
 /// What a run needs besides tensors. Data order and noise are functions of the step, so this is short.
 struct RunState {
@@ -58,37 +66,28 @@ struct RunState {
 /// "<dir>/step-00001000.h5"
 std::string file_name(const std::string& dir, std::int64_t step);
 
-/// Writes a checkpoint into `dir` (created if absent). Call on all ranks with the same RunState, each with all its
-/// tiles; those that are counted must cover each tensor exactly once, and std::logic_error on all ranks says if their
-/// elements do not add up. Other errors on any rank throw on all, naming step, file and remedy, and leave no temporary
-/// file. Afterwards complete files older than the newest `keep` are removed, never the new one. Returns the path.
-std::string save(const comm::Communicator& ranks, const std::string& dir, const RunState& state,
-                 const std::vector<TensorTile>& tiles, std::int64_t keep);
-
-/// Removes the files that saves into `dir` left when they were cut off. Returns their paths. Not collective.
-std::vector<std::string> remove_leftovers(const std::string& dir);
-
-/// The files in `dir` that are named like checkpoints, newest first, damaged or not. Not collective.
+/// The files in `dir` that are named like checkpoints, newest first, damaged or not.
 std::vector<std::string> list_newest_first(const std::string& dir);
 
 /// The files that a checkpoint path as users give it may mean, newest first: a file, or those of a folder `checkpoints`
 /// or of a run folder. Throws base::UsageError if there is none.
 std::vector<std::string> candidates(const std::string& path);
 
+/// Removes the files that saves into `dir` left when they were cut off. Returns their paths.
+std::vector<std::string> remove_leftovers(const std::string& dir);
+
 /// Renames a damaged file so that nothing takes it for a checkpoint, and never onto another one. Returns the new path.
 std::string set_aside(const std::string& path);
 
-/// Reads the state. Throws DamagedError naming file and remedy, and base::UsageError for a file that is absent or of a
-/// newer format, or of an older one, as only development versions wrote.
-RunState read_state(const std::string& path);
+/// Which files stay.
+struct Retention {
+  std::int64_t keep = 2;        ///< newest; 0: all
+  std::int64_t keep_every = 0;  ///< and for good those whose step is a multiple of this; 0: none
+};
 
-/// Reads the tiles of this rank, whatever the mesh that wrote. Throws the same DamagedError on all ranks, listing EVERY
-/// tensor of any rank that is missing, of another shape or with a wrong checksum: compare the model with that of
-/// read_state() first. Other errors on any rank throw base::SharedError on all. The counted tiles must add up to whole
-/// tensors, as in save(), and are verified together. A copy is verified by itself if it is a whole tensor. A copy of a
-/// part is not: of its bytes only what the counted tiles read of them is. Collective.
-void read_tiles(const comm::Communicator& ranks, const std::string& path, const std::vector<TensorTile>& tiles);
-/// The same for one process, whose tiles cover the tensors. Not collective.
-void read_tiles(const std::string& path, const std::vector<TensorTile>& tiles);
+/// Sound files in `dir` older than step `newest` that need not stay, oldest first, where `newest` is one of those that
+/// do. Files of a higher step and damaged ones neither count nor go: none may displace what was just written. Sound
+/// means: first block and metadata are.
+std::vector<std::string> dispensable(const std::string& dir, std::int64_t newest, const Retention& retention);
 
 }  // namespace tessera::checkpoint

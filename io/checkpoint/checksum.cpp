@@ -6,8 +6,6 @@
 #include <fmt/format.h>
 #include <xxhash.h>
 
-#include "checkpoint/layout.hpp"
-
 namespace tessera::checkpoint {
 
 std::string hex(std::uint64_t value) {
@@ -16,13 +14,6 @@ std::string hex(std::uint64_t value) {
 
 std::string checksum(const void* data, std::size_t size_bytes) {
   return hex(XXH3_64bits(data, size_bytes));
-}
-
-std::string checksum_of_attributes(const RunState& state) {
-  const std::string text =
-      fmt::format("step {} updates {} skips {} tokens {} tokenizer {} mesh {}", state.step, state.updates, state.skips,
-                  state.tokens, state.tokenizer_fingerprint, state.mesh);
-  return checksum(text.data(), text.size());
 }
 
 // AVX-512 multiplies 64-bit lanes in one instruction, which makes this three times as fast; without, the scalar loop is
@@ -38,14 +29,6 @@ std::string checksum_of_attributes(const RunState& state) {
     word = (word ^ (word >> 27)) * 0x94d049bb133111ebu;
     sum += word ^ (word >> 31);
   }
-  return sum;
-}
-
-std::uint64_t sum_of_tile(const TensorTile& tensor) {
-  std::uint64_t sum = 0;
-  for_each_run(tensor.tile, [&](const Run& run) {
-    sum += sum_of_elements(tensor.data.as<float>() + run.tile_element, run.num_elements, run.global_element);
-  });
   return sum;
 }
 

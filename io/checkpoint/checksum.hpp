@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Two checksums. Texts and attributes, which one rank writes, have XXH3-64 of their bytes. Tensors, which many ranks
-// write, have a sum that every rank adds its part to, so that it depends on the values and not on who held them.
+// Tensors, which many ranks write, have a sum that every rank adds its part to, so that it depends on the values and
+// not on who held them. All other bytes, which one rank writes, have an XXH3-64 (user_block.hpp).
 #pragma once
 
 #include <cstddef>
@@ -12,9 +12,7 @@
 
 namespace tessera::checkpoint {
 
-/// Name of the attribute that holds the checksum of a text, or of the attributes of /run.
-inline constexpr const char* checksum_attribute = "xxh3";
-/// That of a tensor, and that of the group /model.
+/// Names of the attributes of a tensor and of the group /model.
 inline constexpr const char* sum_attribute = "sum64";
 inline constexpr const char* digest_attribute = "digest";
 
@@ -23,9 +21,6 @@ std::string hex(std::uint64_t value);
 
 /// XXH3-64 as 16 hex digits.
 std::string checksum(const void* data, std::size_t size_bytes);
-
-/// Of all that RunState keeps in attributes; its long texts are datasets with checksums of their own.
-std::string checksum_of_attributes(const RunState& state);
 
 /// What `num_elements` values from global element `first` on add to the sum64 of their tensor:
 ///   sum64 = sum over all elements, modulo 2^64, of mix(index * 0x9e3779b97f4a7c15 + bits of the f32)
@@ -37,9 +32,6 @@ std::string checksum_of_attributes(const RunState& state);
 ///   would not see a swap, and one of bits * weight not that the errors of two places balance.
 /// It guards against accidents, not against forgers.
 std::uint64_t sum_of_elements(const float* values, std::int64_t num_elements, std::int64_t first);
-
-/// sum64 of a tile: its part of that of the tensor.
-std::uint64_t sum_of_tile(const TensorTile& tensor);
 
 /// One line of digest(): "/model/final.bias [64] 0123456789abcdef\n".
 std::string digest_line(const std::string& path, const std::vector<std::uint64_t>& shape, const std::string& sum);

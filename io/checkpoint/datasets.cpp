@@ -62,10 +62,6 @@ std::vector<Dataset> datasets_of(const comm::Communicator& ranks, const std::vec
   return merge(ranks.gather_text(describe(tiles), "tiles of the checkpoint"));
 }
 
-std::vector<Dataset> datasets_of(const std::vector<TensorTile>& tiles) {
-  return merge({describe(tiles)});
-}
-
 std::size_t index_of(const std::vector<Dataset>& datasets, const TensorTile& tensor) {
   const std::string path = dataset_path(tensor);
   const auto at = std::lower_bound(datasets.begin(), datasets.end(), path,

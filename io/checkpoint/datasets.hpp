@@ -7,21 +7,14 @@
 #include <vector>
 
 #include "checkpoint/checkpoint.hpp"
+#include "comm/communicator.hpp"
 
 namespace tessera::checkpoint {
-
-/// A dataset that tiles are parts of.
-struct Dataset {
-  std::string path;                  ///< "/model/<parameter>"
-  std::vector<std::uint64_t> shape;  ///< global
-};
 
 /// The datasets of the tiles of all ranks, by path: the same list on every rank, whatever the mesh. Throws
 /// std::logic_error, on every rank alike, if tiles of one dataset differ in its shape or those that are counted do not
 /// add up to its elements. Collective.
 std::vector<Dataset> datasets_of(const comm::Communicator& ranks, const std::vector<TensorTile>& tiles);
-/// The same of the tiles of one process.
-std::vector<Dataset> datasets_of(const std::vector<TensorTile>& tiles);
 
 /// Where the dataset of a tile is in the list.
 std::size_t index_of(const std::vector<Dataset>& datasets, const TensorTile& tensor);

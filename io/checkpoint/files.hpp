@@ -32,4 +32,8 @@ inline std::string dataset_path(const TensorTile& tensor) {
   return "/" + tensor.group + "/" + tensor.tile.name;
 }
 
+inline std::string temporary_name(const std::string& path) {
+  return path + ".tmp";
+}
+
 }  // namespace tessera::checkpoint

@@ -8,6 +8,7 @@
 #include "base/error.hpp"
 #include "checkpoint/checkpoint.hpp"
 #include "checkpoint/files.hpp"
+#include "checkpoint/user_block.hpp"
 
 namespace tessera::checkpoint {
 
@@ -15,6 +16,19 @@ namespace fs = std::filesystem;
 
 namespace {
 constexpr std::string_view kPrefix = "step-", kSuffix = ".h5";
+}
+
+std::int64_t Dataset::num_elements() const {
+  std::uint64_t elements = 1;
+  for (const std::uint64_t extent : shape) elements *= extent;
+  return static_cast<std::int64_t>(elements);
+}
+
+Dataset dataset_of(const TensorTile& tensor) {
+  Dataset dataset{dataset_path(tensor), {}};
+  for (int dim = 0; dim < tensor.tile.global_shape.num_dims(); ++dim)
+    dataset.shape.push_back(static_cast<std::uint64_t>(tensor.tile.global_shape[dim]));
+  return dataset;
 }
 
 std::string file_name(const std::string& dir, std::int64_t step) {
@@ -77,6 +91,33 @@ std::string set_aside(const std::string& path) {
   fs::rename(path, aside, error);
   if (error) base::fail_usage("damaged checkpoint '{}' cannot be renamed: {}. Move it away", path, error.message());
   return aside;
+}
+
+namespace {
+
+bool is_sound(const std::string& path) {
+  try {
+    read_user_block(path);
+    return true;
+  } catch (const base::Error&) {
+    return false;
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> dispensable(const std::string& dir, std::int64_t newest, const Retention& retention) {
+  std::vector<std::string> older;  // oldest first
+  if (retention.keep == 0) return older;
+  for (const auto& [step, file] : list_files(dir))
+    if (step < newest && is_sound(file)) older.push_back(file);
+  const auto num_kept = static_cast<std::size_t>(retention.keep - 1);
+  older.resize(older.size() - std::min(num_kept, older.size()));
+  std::erase_if(older, [&](const std::string& file) {
+    const auto step = step_of(fs::path(file).filename().string());
+    return retention.keep_every > 0 && *step % retention.keep_every == 0;
+  });
+  return older;
 }
 
 }  // namespace tessera::checkpoint

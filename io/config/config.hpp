@@ -73,8 +73,12 @@ struct ParallelConfig {
 };
 
 struct CheckpointConfig {
-  std::int64_t interval = 0;  // steps; 0 = only at the end
-  std::int64_t keep = 2;      // newest files kept
+  std::int64_t interval = 0;        // steps; 0 = only at the end
+  std::int64_t keep = 2;            // newest files kept
+  std::int64_t keep_every = 0;      // steps: files of multiples are kept for good; 0 = none
+  bool async = true;                // write from a copy while training goes on
+  std::string on_failure = "stop";  // stop | continue: if a checkpoint cannot be saved
+  std::int64_t write_rate = 0;      // bytes a second of each rank at most; 0 = no limit
 };
 
 struct Config {

@@ -37,14 +37,15 @@ Option seconds_option(const char* key, const char* help, ParallelConfig Config::
           }};
 }
 
-Option bytes_option(const char* key, const char* help, ParallelConfig Config::*section,
-                    std::int64_t ParallelConfig::*member) {
-  const std::string rule = "a size from 4 bytes to 1TiB, as in 25MiB";
+template <class Section>
+Option bytes_option(const char* key, const char* help, Section Config::*section, std::int64_t Section::*member,
+                    std::int64_t least) {
+  const std::string rule = fmt::format("a size from {} bytes to 1TiB, as in 25MiB", least);
   return {key, help, rule, [=](const Config& config) { return std::to_string(config.*section.*member); },
           [=](Config& config, const std::string& value) {
             const std::int64_t bytes =
                 parse_or_refuse(key, value, rule, [](const std::string& text) { return base::parse_bytes(text); });
-            if (bytes < 4 || bytes > std::int64_t{1} << 40) refuse(key, value, rule);
+            if (bytes < least || bytes > std::int64_t{1} << 40) refuse(key, value, rule);
             config.*section.*member = bytes;
           }};
 }
@@ -201,7 +202,7 @@ void add_parallel(std::vector<Option>& table) {
   table.push_back(seconds_option("parallel.timeout", "seconds a rank waits for a message before the job ends", parallel,
                                  &ParallelConfig::timeout));
   table.push_back(bytes_option("parallel.bucket", "bytes of gradient that are summed over ranks together", parallel,
-                               &ParallelConfig::bucket_bytes));
+                               &ParallelConfig::bucket_bytes, 4));
 }
 
 void add_checkpoint(std::vector<Option>& table) {
@@ -210,6 +211,18 @@ void add_checkpoint(std::vector<Option>& table) {
                                &CheckpointConfig::interval, 0, kMostSteps));
   table.push_back(count_option("checkpoint.keep", "newest checkpoints that are kept", checkpoint,
                                &CheckpointConfig::keep, 1, kMostSteps));
+  table.push_back(count_option("checkpoint.keep_every",
+                               "steps; checkpoints of its multiples are kept for good; 0: none", checkpoint,
+                               &CheckpointConfig::keep_every, 0, kMostSteps));
+  table.push_back(bool_option("checkpoint.async",
+                              "write checkpoints from a copy in memory while training goes on (not the last one)",
+                              checkpoint, &CheckpointConfig::async));
+  table.push_back(choice_option("checkpoint.on_failure",
+                                "if a checkpoint cannot be saved before the end, as on a full disk", checkpoint,
+                                &CheckpointConfig::on_failure, {"stop", "continue"}));
+  table.push_back(bytes_option("checkpoint.write_rate",
+                               "bytes that a rank writes a second at most, to leave others the disk; 0: no limit",
+                               checkpoint, &CheckpointConfig::write_rate, 0));
 }
 
 }  // namespace

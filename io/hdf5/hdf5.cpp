@@ -115,9 +115,11 @@ std::string library_version() {
   return fmt::format("HDF5 {}.{}.{}", major, minor, release);
 }
 
-File File::create(const std::string& path, std::uint64_t user_block_bytes) {
+File File::create(const std::string& path, std::uint64_t user_block_bytes, std::uint64_t metadata_bytes) {
   silence();
   const Handle access = file_access();
+  H5Pset_meta_block_size(access, metadata_bytes);
+  H5Pset_small_data_block_size(access, 0);  // small datasets lie back to back too
   const Handle creation(H5Pcreate(H5P_FILE_CREATE), H5Pclose);
   H5Pset_obj_track_times(creation, false);  // of the root group
   if (user_block_bytes > 0) H5Pset_userblock(creation, user_block_bytes);
@@ -256,11 +258,19 @@ namespace {
 void put_attribute(hid_t file, const std::string& file_path, const std::string& path, const std::string& name,
                    hid_t type, hid_t memory_type, const void* value) {
   const Handle object = open_object(file, file_path, path);
-  if (H5Aexists(object, name.c_str()) > 0) H5Adelete(object, name.c_str());
-  const Handle space(H5Screate(H5S_SCALAR), H5Sclose);
-  const Handle attribute(checked(H5Acreate2(object, name.c_str(), type, space, H5P_DEFAULT, H5P_DEFAULT),
-                                 "create attribute", file_path, name),
-                         H5Aclose);
+  const auto open = [&]() -> Handle {
+    if (H5Aexists(object, name.c_str()) > 0) {
+      Handle old(checked(H5Aopen(object, name.c_str(), H5P_DEFAULT), "open attribute", file_path, name), H5Aclose);
+      const Handle stored(checked(H5Aget_type(old), "examine attribute", file_path, name), H5Tclose);
+      if (H5Tequal(stored, type) > 0) return old;
+      H5Adelete(object, name.c_str());
+    }
+    const Handle space(H5Screate(H5S_SCALAR), H5Sclose);
+    return {checked(H5Acreate2(object, name.c_str(), type, space, H5P_DEFAULT, H5P_DEFAULT), "create attribute",
+                    file_path, name),
+            H5Aclose};
+  };
+  const Handle attribute = open();
   if (H5Awrite(attribute, memory_type, value) < 0)
     base::fail("HDF5: cannot write attribute '{}' of '{}': {}", name, file_path, reason());
 }

@@ -31,8 +31,9 @@ struct DatasetInfo {
 class File {
  public:
   /// New file (must not exist) with libver bounds V110, no file locking, and a user block of `user_block_bytes` (0 or a
-  /// power of two >= 512).
-  static File create(const std::string& path, std::uint64_t user_block_bytes = 0);
+  /// power of two >= 512). Metadata is allocated in blocks of at least `metadata_bytes`: with as much as the file
+  /// needs, its datasets lie back to back behind it.
+  static File create(const std::string& path, std::uint64_t user_block_bytes = 0, std::uint64_t metadata_bytes = 2048);
   static File open_read_only(const std::string& path);
   File(File&& other) noexcept;
   File& operator=(File&& other) noexcept;
@@ -50,7 +51,8 @@ class File {
   /// Paths of all datasets, depth first, in alphabetical order.
   std::vector<std::string> datasets() const;
 
-  /// Scalar attributes on a group or dataset ("/" for the root): fixed-length strings and 64-bit integers.
+  /// Scalar attributes on a group or dataset ("/" for the root): fixed-length strings and 64-bit integers. A new value
+  /// of the old size is written where the old one stood.
   void set_attribute(const std::string& path, const std::string& name, const std::string& value);
   void set_attribute(const std::string& path, const std::string& name, std::int64_t value);
   std::string string_attribute(const std::string& path, const std::string& name) const;

@@ -28,4 +28,12 @@ void sum_ends(const comm::Communicator& axis, tensor::Device& device, tensor::Vi
   }
 }
 
+void copy_to_last(const comm::Communicator& axis, tensor::View values) {
+  const int last = axis.size() - 1;
+  comm::Request request;
+  if (axis.rank() == 0) request = axis.isend(std::span<const float>(values.span<float>()), last, kTag);
+  if (axis.rank() == last) request = axis.ireceive(values.span<float>(), 0, kTag);
+  axis.wait(request, "copy of the tied embedding");
+}
+
 }  // namespace tessera::pipeline

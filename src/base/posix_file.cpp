@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "base/error.hpp"
+#include "base/units.hpp"
 
 namespace tessera::base {
 namespace {
@@ -72,6 +73,14 @@ std::uint64_t PosixFile::size_bytes() const {
   struct stat status {};
   if (::fstat(fd_, &status) != 0) fail_system("cannot examine '{}': {}", path_, std::strerror(errno));
   return static_cast<std::uint64_t>(status.st_size);
+}
+
+void PosixFile::reserve(std::uint64_t size_bytes) {
+  while (::fallocate(fd_, 0, 0, static_cast<off_t>(size_bytes)) != 0) {
+    if (errno == EINTR) continue;
+    if (errno == EOPNOTSUPP || errno == ENOSYS) return;
+    fail_system("cannot reserve {} for '{}': {}", format_bytes(size_bytes), path_, std::strerror(errno));
+  }
 }
 
 void PosixFile::sync() {

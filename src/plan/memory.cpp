@@ -5,6 +5,7 @@
 #include <fmt/core.h>
 
 #include "base/units.hpp"
+#include "checkpoint/columns.hpp"
 #include "data_parallel/gradient_sync.hpp"
 #include "model/model_stage.hpp"
 #include "model/synchronized.hpp"
@@ -32,6 +33,21 @@ std::uint64_t thread_work_bytes(const config::Config& config, base::DType dtype)
 
 namespace {
 
+/// What Saver copies: of weights and moments all that this rank writes, or only what it exchanges to have whole rows.
+std::uint64_t checkpoint_bytes(const config::Config& config, const model::Parameters& parameters,
+                               const comm::MeshShape& mesh, const comm::Coordinates& at) {
+  std::vector<tensor::Tile> counted;
+  std::int64_t whole = 0;
+  for (const model::Parameter& p : parameters.all())
+    for (int tensor = 0; p.counted && tensor < 3; ++tensor) {
+      counted.push_back(p.owned());
+      if (mesh.tensor == 1 || !checkpoint::lacks_columns(p.owned())) whole += p.owned().num_elements();
+    }
+  const std::int64_t exchanged = checkpoint::num_exchanged_elements(counted, mesh.tensor, at.tensor);
+  const bool copies = config.checkpoint.async && config.checkpoint.interval > 0;
+  return static_cast<std::uint64_t>(exchanged + (copies ? whole : 0)) * sizeof(float);
+}
+
 /// Of the rank at `at`.
 MemoryPlan memory_at(const config::Config& config, const MemoryQuestion& question, const comm::Coordinates& at) {
   const model::Placement placement = model::place(config, question.mesh, at);
@@ -51,6 +67,7 @@ MemoryPlan memory_at(const config::Config& config, const MemoryQuestion& questio
   const std::int64_t rows = config.optim.micro_batch * config.model.context;
   if (question.mesh.tensor > 1)  // copies of the embedded rows, the widest that tensor ranks add
     plan.communication += static_cast<std::uint64_t>(rows * config.model.hidden) * sizeof(float);
+  plan.checkpoint = checkpoint_bytes(config, parameters, question.mesh, at);
   plan.work = kSmallBytes + static_cast<std::uint64_t>(question.threads) * thread_work_bytes(config, room.dtype);
   plan.program = question.program_bytes;
   return plan;
@@ -70,11 +87,11 @@ MemoryPlan predict_memory(const config::Config& config, const MemoryQuestion& qu
 std::string describe(const MemoryPlan& plan) {
   using base::format_bytes;
   return fmt::format(
-      "memory a rank: {} (weights {}, gradients {}, moments {}, activations {}, communication {}, work space {}, "
-      "program {})",
+      "memory a rank: {} (weights {}, gradients {}, moments {}, activations {}, communication {}, checkpoint copy {}, "
+      "work space {}, program {})",
       format_bytes(plan.total()), format_bytes(plan.weights), format_bytes(plan.gradients), format_bytes(plan.moments),
-      format_bytes(plan.activations), format_bytes(plan.communication), format_bytes(plan.work),
-      format_bytes(plan.program));
+      format_bytes(plan.activations), format_bytes(plan.communication), format_bytes(plan.checkpoint),
+      format_bytes(plan.work), format_bytes(plan.program));
 }
 
 }  // namespace tessera::plan

@@ -10,10 +10,14 @@
 namespace tessera::plan {
 
 /// Memory of one rank in bytes. Weights, gradients, moments, activations and the work space of our kernels come from
-/// the code that carves the real buffers; what oneDNN holds is an estimate.
+/// the code that carves the real buffers; what oneDNN holds is an estimate. `checkpoint` is the copy that checkpoints
+/// are written from.
 struct MemoryPlan {
-  std::uint64_t weights = 0, gradients = 0, moments = 0, activations = 0, communication = 0, work = 0, program = 0;
-  std::uint64_t total() const { return weights + gradients + moments + activations + communication + work + program; }
+  std::uint64_t weights = 0, gradients = 0, moments = 0, activations = 0, communication = 0, checkpoint = 0, work = 0,
+                program = 0;
+  std::uint64_t total() const {
+    return weights + gradients + moments + activations + communication + checkpoint + work + program;
+  }
 };
 
 /// The job that memory is predicted for.

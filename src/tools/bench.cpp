@@ -112,8 +112,8 @@ base::ExitCode run_bench(Invocation& invocation) {
   measure_steps(replica, setup.num_warmup, setup.num_measured, figures);
   figures.peak_memory_bytes =
       static_cast<std::int64_t>(world.max(static_cast<double>(metrics::peak_memory_bytes()), "peak memory"));
-  figures.predicted_memory_bytes =
-      plan::predict_memory(setup.config, {mesh.shape(), device->threads(), resident}).total();
+  const plan::MemoryPlan plan = plan::predict_memory(setup.config, {mesh.shape(), device->threads(), resident});
+  figures.predicted_memory_bytes = plan.total() - plan.checkpoint;  // nothing is saved here
   // The machine's rates last: their buffers would count as the program's memory, and be used again by the steps.
   const base::DType dtype = model::element_type(setup.config);
   figures.matrix_gflops = world.sum(tensor::measure_matrix_gflops(dtype, device->threads()), "matrix rate");

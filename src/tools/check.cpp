@@ -72,6 +72,7 @@ void print_json(const config::Config& config, int ranks, const plan::MemoryPlan&
   json::Json parts{json::Object{}};
   parts.set("weights", memory.weights).set("gradients", memory.gradients).set("moments", memory.moments);
   parts.set("activations", memory.activations).set("communication", memory.communication);
+  parts.set("checkpoint", memory.checkpoint);
   parts.set("work_space", memory.work).set("program", memory.program).set("peak", memory.total());
   json::Json object{json::Object{}};
   object.set("parameters", model::num_parameters(config.model)).set("ranks", ranks);

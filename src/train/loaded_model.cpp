@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/loaded_model.hpp"
 
+#include "checkpoint/file_reader.hpp"
+#include "checkpoint/tiles.hpp"
 #include "comm/together.hpp"
 #include "config/parse.hpp"
 #include "config/validate.hpp"
+#include "model/copies.hpp"
 
 namespace tessera::train {
 
@@ -37,7 +40,8 @@ LoadedModel load_file(const comm::Mesh& mesh, const std::string& path) {
     if (!of_rank.empty()) throw checkpoint::DamagedError(of_rank);
   std::vector<checkpoint::TensorTile> tiles;
   for (const model::Parameter& p : loaded.parameters->all()) tiles.push_back({"model", p.owned(), p.master, p.counted});
-  checkpoint::read_tiles(mesh.all(), path, tiles);
+  checkpoint::read_tiles(mesh.all(), mesh.tensor(), path, tiles);
+  model::fill_copies(mesh, loaded.config.model, *loaded.parameters, [](const model::Parameter& p) { return p.master; });
   return loaded;
 }
 

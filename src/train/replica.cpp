@@ -5,6 +5,7 @@
 
 #include "base/stopwatch.hpp"
 #include "comm/together.hpp"
+#include "model/copies.hpp"
 
 namespace tessera::train {
 namespace {
@@ -135,7 +136,12 @@ std::vector<checkpoint::TensorTile> Replica::tiles() {
   return tiles;
 }
 
-void Replica::refresh_weights() {
+void Replica::spread_state() {
+  model::fill_copies(*mesh_, config_.model, parameters_, [](const model::Parameter& p) { return p.master; });
+  for (const std::vector<tensor::View>* moment : {&optimizer_.m(), &optimizer_.v()})
+    model::fill_copies(*mesh_, config_.model, parameters_, [&](const model::Parameter& p) {
+      return (*moment)[static_cast<std::size_t>(&p - parameters_.all().data())];
+    });
   parameters_.round_weights(*device_);
   sync_.gather_weights();
 }

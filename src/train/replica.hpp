@@ -61,10 +61,11 @@ class Replica {
   /// Seconds spent adding up a tied embedding's two gradients since construction.
   double tied_embedding_seconds() const { return tied_embedding_seconds_; }
 
-  /// Master weights and moments as checkpoint tiles. After they were read: refresh_weights().
+  /// Master weights and moments as checkpoint tiles, whose columns axis is the tensor axis. After the counted ones were
+  /// read: spread_state().
   std::vector<checkpoint::TensorTile> tiles();
-  /// Weights that the model reads, from the masters of all data ranks. Collective.
-  void refresh_weights();
+  /// From the counted tiles: the copies of all ranks, and the weights that the model reads. Collective.
+  void spread_state();
 
  private:
   bool sums_ends() const;

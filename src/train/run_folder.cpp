@@ -11,6 +11,8 @@
 
 #include "base/error.hpp"
 #include "base/posix_file.hpp"
+#include "checkpoint/file_reader.hpp"
+#include "checkpoint/tiles.hpp"
 #include "comm/together.hpp"
 #include "config/parse.hpp"
 #include "config/print.hpp"
@@ -48,6 +50,10 @@ bool is_incidental(const std::string& key) {
                                          "parallel.bucket",
                                          "checkpoint.interval",
                                          "checkpoint.keep",
+                                         "checkpoint.keep_every",
+                                         "checkpoint.async",
+                                         "checkpoint.on_failure",
+                                         "checkpoint.write_rate",
                                          "optim.micro_batch"};
   for (const char* incidental : keys)
     if (key == incidental) return true;
@@ -125,11 +131,11 @@ std::string RunFolder::read(const std::string& path, Replica& replica, const Run
   for (const std::string& of_rank : ranks_->gather_text(damage, "damage of the checkpoint"))
     if (!of_rank.empty()) return of_rank;
   try {
-    checkpoint::read_tiles(*ranks_, path, replica.tiles());
+    checkpoint::read_tiles(*ranks_, replica.mesh().tensor(), path, replica.tiles());
   } catch (const checkpoint::DamagedError& error) {  // the same on every rank
     return error.what();
   }
-  replica.refresh_weights();
+  replica.spread_state();
   return "";
 }
 
@@ -180,11 +186,10 @@ std::vector<std::string> RunFolder::list_checkpoints() const {
   return paths;
 }
 
-std::string RunFolder::save(Replica& replica, const checkpoint::RunState& state) const {
+void RunFolder::require_held() const {
   comm::together(*ranks_, "lock of the run folder", [&] {
     if (lock_) lock_->require_held();
   });
-  return checkpoint::save(*ranks_, checkpoints_dir(), state, replica.tiles(), replica.config().checkpoint.keep);
 }
 
 }  // namespace tessera::train

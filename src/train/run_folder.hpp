@@ -37,8 +37,8 @@ class RunFolder {
   /// Makes that configuration config.cfg, once nothing refuses it any more: until then the folder tells what its
   /// checkpoints were made with. Collective.
   void publish_config() const;
-  /// Saves weights, moments and state. Collective.
-  std::string save(Replica& replica, const checkpoint::RunState& state) const;
+  /// Throws if another process took the folder over. To be asked before anything is saved there. Collective.
+  void require_held() const;
 
  private:
   struct Damaged {

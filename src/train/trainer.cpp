@@ -5,10 +5,13 @@
 #include <cmath>
 #include <cstdio>
 #include <fmt/core.h>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "base/stopwatch.hpp"
+#include "checkpoint/saver.hpp"
 #include "comm/heartbeat.hpp"
 #include "comm/together.hpp"
 #include "config/print.hpp"
@@ -41,18 +44,31 @@ class Run {
         folder_(mesh.all(), config),
         heartbeat_(mesh.all(), config.run.dir + "/heartbeat"),
         replica_(mesh, device, config, data.mixture),
+        saver_(mesh.all(), mesh.tensor(), replica_.tiles(), save_settings(config, folder_.checkpoints_dir())),
         progress_(mesh.all().rank() != 0 || hooks.quiet),
         trace_(replica_, [this](const std::string& line) { progress_.line(line); }) {}
 
   base::ExitCode go();
 
  private:
+  static checkpoint::SaveSettings save_settings(const config::Config& config, const std::string& dir) {
+    const config::CheckpointConfig& checkpoint = config.checkpoint;
+    return {dir,
+            {checkpoint.keep, checkpoint.keep_every},
+            checkpoint.async && checkpoint.interval > 0,
+            checkpoint.write_rate};
+  }
   void start();
   StepReport take_step(std::int64_t step);
   void record(const StepReport& report, double seconds);
   void evaluate_now(std::int64_t step);
+  bool train_until(std::int64_t last);
   void require_finite_weights();
-  void save_now();
+  void begin_save();
+  void note(const std::optional<checkpoint::Saved>& saved);
+  void saving(const std::function<void()>& action);
+  void finish_saves();
+  void finish_save_in_flight();
 
   const comm::Mesh& mesh_;
   const comm::Communicator& ranks_;
@@ -62,13 +78,14 @@ class Run {
   RunFolder folder_;
   comm::Heartbeat heartbeat_;
   Replica replica_;
+  checkpoint::Saver saver_;
   checkpoint::RunState state_;
   std::unique_ptr<metrics::MetricsFile> metrics_;  // rank 0
   metrics::Progress progress_;
   StepTrace trace_;
   std::vector<std::uint64_t> valid_text_bytes_;  // of each held-out part
   text::TokenId document_end_ = -1;
-  std::int64_t saved_step_ = -1;
+  std::int64_t saved_step_ = -1;  // of the newest checkpoint that has its name
 };
 
 void Run::start() {
@@ -154,13 +171,45 @@ void Run::require_finite_weights() {
   });
 }
 
-void Run::save_now() {
-  const Clock::time_point before = Clock::now();
+void Run::note(const std::optional<checkpoint::Saved>& saved) {
+  if (!saved) return;
+  saved_step_ = saved->step;
+  progress_.line(fmt::format("step {}: checkpoint '{}' ({:.2f} s, of which training waited {:.2f} s)", saved->step,
+                             saved->path, saved->seconds, saved->stalled_seconds));
+}
+
+void Run::begin_save() {
   const base::TraceScope scope(trace_.get(), "checkpoint", "phase");
   require_finite_weights();
-  const std::string path = folder_.save(replica_, state_);
-  saved_step_ = state_.step;
-  progress_.line(fmt::format("step {}: checkpoint '{}' ({:.2f} s)", state_.step, path, seconds_since(before)));
+  folder_.require_held();
+  note(saver_.begin(state_));
+}
+
+/// What checkpoint.on_failure = continue forgives.
+void Run::saving(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const base::SharedError& error) {
+    if (config_.checkpoint.on_failure == "stop" || error.code() == base::ExitCode::diverged) throw;
+    progress_.line(fmt::format("warning: {}. Training goes on (checkpoint.on_failure = continue)", error.what()));
+  }
+}
+
+/// At the end the last step must be saved, whatever was forgiven before.
+void Run::finish_saves() {
+  saving([&] { note(saver_.finish()); });
+  if (saved_step_ == state_.step) return;
+  begin_save();
+  note(saver_.finish());
+}
+
+/// What ends a run on all ranks alike takes no sound checkpoint along.
+void Run::finish_save_in_flight() {
+  try {
+    note(saver_.finish());
+  } catch (const base::SharedError& error) {
+    progress_.line(fmt::format("warning: {}", error.what()));
+  }
 }
 
 StepReport Run::take_step(std::int64_t step) {
@@ -169,13 +218,8 @@ StepReport Run::take_step(std::int64_t step) {
   return train_step(replica_, step, state_.updates, hooks_.stop_requested());
 }
 
-base::ExitCode Run::go() {
-  start();
-  const std::int64_t last = config_.run.stop_after > 0
-                                ? std::min(config_.run.steps, state_.step + config_.run.stop_after)
-                                : config_.run.steps;
-  if (state_.step >= config_.run.steps)
-    progress_.line(fmt::format("run.steps = {} are done: nothing to train", config_.run.steps));
+/// True if a request to stop ended it.
+bool Run::train_until(std::int64_t last) {
   const auto due = [](std::int64_t interval, std::int64_t step) { return interval > 0 && step % interval == 0; };
   bool stop = false;
   while (state_.step < last && !stop) {
@@ -192,11 +236,33 @@ base::ExitCode Run::go() {
     if (!data_.valid.sources.empty() &&
         (due(config_.run.eval_interval, state_.step) || state_.step == config_.run.steps))
       evaluate_now(state_.step);
-    if (due(config_.checkpoint.interval, state_.step)) save_now();
+    saving([&] { note(saver_.poll()); });
+    if (due(config_.checkpoint.interval, state_.step)) {
+      saving([&] { note(saver_.finish()); });
+      saving([&] { begin_save(); });
+    }
+    if (!config_.checkpoint.async) saving([&] { note(saver_.finish()); });
     trace_.step_done(state_.step);
     stop = report.stop_requested;
   }
-  if (saved_step_ != state_.step) save_now();
+  return stop;
+}
+
+base::ExitCode Run::go() {
+  start();
+  const std::int64_t last = config_.run.stop_after > 0
+                                ? std::min(config_.run.steps, state_.step + config_.run.stop_after)
+                                : config_.run.steps;
+  if (state_.step >= config_.run.steps)
+    progress_.line(fmt::format("run.steps = {} are done: nothing to train", config_.run.steps));
+  bool stop = false;
+  try {
+    stop = train_until(last);
+  } catch (const base::SharedError&) {
+    finish_save_in_flight();
+    throw;
+  }
+  finish_saves();
   trace_.finish();
   progress_.finish();
   return stop && state_.step < config_.run.steps ? base::ExitCode::stopped : base::ExitCode::done;

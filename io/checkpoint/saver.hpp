@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "checkpoint/checkpoint.hpp"
+#include "checkpoint/columns.hpp"
+#include "comm/communicator.hpp"
+
+namespace tessera::checkpoint {
+
+struct SaveSettings {
+  std::string dir;  ///< of the files; created if absent
+  Retention retention;
+  bool async = false;                 ///< write from a copy while training goes on
+  std::int64_t bytes_per_second = 0;  ///< of each rank at most; 0: as fast as it goes
+};
+
+/// A checkpoint that has its name.
+struct Saved {
+  std::string path;
+  std::int64_t step = 0;
+  double stalled_seconds = 0;  ///< that calls of the saver took on this rank
+  double seconds = 0;          ///< from begin() until it had its name
+};
+
+/// Saves checkpoints from all ranks, one at a time. HDF5 lays the file out on rank 0; then every rank fills it with
+/// pwrite from a thread that calls neither HDF5 nor MPI, and flushes; then rank 0 writes the checksums and gives it its
+/// name. All calls are collective over `ranks`.
+///
+/// Errors of any rank throw base::SharedError on all, naming step, file and remedy; the temporary file is gone then,
+/// the files before are as they were, and the saver is ready for the next begin().
+class Saver {
+ public:
+  /// `tiles`: all of this rank, whose memory stays where it is; those that are counted must cover each tensor exactly
+  /// once: std::logic_error on all ranks says if their elements do not add up. `columns`: the group whose ranks hold
+  /// the other columns of tiles that lack some (columns.hpp). Both groups must outlive the saver.
+  Saver(const comm::Communicator& ranks, const comm::Communicator& columns, std::vector<TensorTile> tiles,
+        SaveSettings settings);
+  /// Gives up a save in flight.
+  ~Saver();
+
+  /// Starts a save of the tiles as they are now. With async they may change as soon as it returns; without, once
+  /// finish() has. Finishes the save before, if one is in flight, and returns it.
+  std::optional<Saved> begin(const RunState& state);
+  /// Looks after the save in flight; to be called once a step. Returns it once it is published.
+  std::optional<Saved> poll();
+  /// Waits until the save in flight, if any, is published, and returns it.
+  std::optional<Saved> finish();
+  bool in_flight() const { return save_ != nullptr; }
+
+  /// Bytes of this rank's copy: with async of all that it writes, else of what it exchanges.
+  std::size_t buffer_bytes() const { return static_cast<std::size_t>(buffer_elements_) * sizeof(float); }
+
+ private:
+  struct Save;
+  void start(const RunState& state);
+  void advance();
+  void publish() const;
+  template <class Action>
+  std::optional<Saved> guarded(Action action);
+
+  const comm::Communicator* ranks_;
+  const comm::Communicator* columns_;
+  std::vector<TensorTile> tiles_;
+  SaveSettings settings_;
+  std::vector<Dataset> datasets_;
+  std::vector<ColumnCut> cuts_;
+  std::int64_t buffer_elements_ = 0;
+  std::unique_ptr<float[]> buffer_;
+  std::vector<float> scratch_;
+  std::unique_ptr<Save> save_;  // in flight
+};
+
+}  // namespace tessera::checkpoint
