@@ -103,6 +103,19 @@ void require_sound(const std::string& path, const std::vector<Dataset>& datasets
 
 }  // namespace
 
+RunState read_state(const comm::Communicator& ranks, const std::string& path) {
+  constexpr const char* kWhat = "state of the checkpoint";
+  RunState state;
+  together_or_damaged(ranks, kWhat, [&] {
+    if (ranks.rank() == 0) state = read_state(path);
+  });
+  for (std::int64_t* number : {&state.step, &state.updates, &state.skips, &state.tokens})
+    ranks.broadcast<std::int64_t>({number, 1}, 0, kWhat);
+  for (std::string* text : {&state.config, &state.version, &state.mesh, &state.tokenizer, &state.tokenizer_fingerprint})
+    *text = ranks.broadcast_text(*text, 0, kWhat);
+  return state;
+}
+
 void read_tiles(const comm::Communicator& ranks, const comm::Communicator& columns, const std::string& path,
                 const std::vector<TensorTile>& tiles) {
   const std::vector<Dataset> datasets = datasets_of(ranks, tiles);

@@ -9,6 +9,10 @@
 
 namespace tessera::checkpoint {
 
+/// The state of a file, read by one rank for all. Throws DamagedError on all ranks alike; other errors as
+/// base::SharedError. Collective.
+RunState read_state(const comm::Communicator& ranks, const std::string& path);
+
 /// Reads the counted tiles of all ranks, whatever the mesh that wrote: every byte is read once, by one rank, and
 /// verified. Copies are left as they are: the caller fills them from the counted tiles. `columns`: the group whose
 /// ranks hold the other columns of tiles that lack some (columns.hpp); of one rank where there is none. Throws the same

@@ -11,6 +11,7 @@ namespace tessera::config {
 
 struct RunConfig {
   std::string dir;                 // run.dir: run folder; "" where none is needed
+  std::string init_from;           // run.init_from: checkpoint whose weights a new run begins with; "": drawn from seed
   std::uint64_t seed = 1337;       // run.seed
   std::int64_t steps = 0;          // run.steps: optimizer steps of the whole run
   std::int64_t stop_after = 0;     // run.stop_after: steps in this start; 0 = no limit

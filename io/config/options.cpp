@@ -68,6 +68,10 @@ Option files_option(const char* key, const char* help, const char* values, std::
 void add_run(std::vector<Option>& table) {
   const auto run = &Config::run;
   table.push_back(text_option("run.dir", "run folder: configuration, metrics, checkpoints", run, &RunConfig::dir));
+  table.push_back(text_option("run.init_from",
+                              "checkpoint or run folder whose weights a run without checkpoints begins with; more "
+                              "layers, tokens or context than it has are allowed",
+                              run, &RunConfig::init_from));
   table.push_back(seed_option());
   table.push_back(count_option("run.steps", "optimizer steps of the whole run", run, &RunConfig::steps, 0, kMostSteps));
   table.push_back(

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/loaded_model.hpp"
 
-#include "checkpoint/file_reader.hpp"
 #include "checkpoint/tiles.hpp"
 #include "comm/together.hpp"
 #include "config/parse.hpp"
@@ -15,16 +14,10 @@ namespace {
 LoadedModel load_file(const comm::Mesh& mesh, const std::string& path) {
   LoadedModel loaded;
   loaded.path = path;
-  std::string damage;
-  comm::together(mesh.all(), "checkpoint and configuration", [&] {
-    try {
-      loaded.state = checkpoint::read_state(path);
-      loaded.config = config::parse_text(loaded.state.config, path + ":/run/config");
-      loaded.tokenizer = text::deserialize_tokenizer(loaded.state.tokenizer, path + ":/run/tokenizer");
-    } catch (const checkpoint::DamagedError& error) {
-      damage = error.what();
-      return;
-    }
+  loaded.state = checkpoint::read_state(mesh.all(), path);
+  comm::together(mesh.all(), "model and configuration", [&] {
+    loaded.config = config::parse_text(loaded.state.config, path + ":/run/config");
+    loaded.tokenizer = text::deserialize_tokenizer(loaded.state.tokenizer, path + ":/run/tokenizer");
     config::ParallelConfig parallel;
     parallel.tensor = mesh.shape().tensor;
     parallel.pipeline = mesh.shape().pipeline;
@@ -36,8 +29,6 @@ LoadedModel load_file(const comm::Mesh& mesh, const std::string& path) {
         std::make_unique<model::Parameters>(loaded.config.model, model::place(loaded.config, mesh.shape(), mesh.at()),
                                             model::ParameterRoom{false, base::DType::f32});
   });
-  for (const std::string& of_rank : mesh.all().gather_text(damage, "damage of the checkpoint"))
-    if (!of_rank.empty()) throw checkpoint::DamagedError(of_rank);
   std::vector<checkpoint::TensorTile> tiles;
   for (const model::Parameter& p : loaded.parameters->all()) tiles.push_back({"model", p.owned(), p.master, p.counted});
   checkpoint::read_tiles(mesh.all(), mesh.tensor(), path, tiles);

@@ -11,7 +11,6 @@
 
 #include "base/error.hpp"
 #include "base/posix_file.hpp"
-#include "checkpoint/file_reader.hpp"
 #include "checkpoint/tiles.hpp"
 #include "comm/together.hpp"
 #include "config/parse.hpp"
@@ -31,6 +30,7 @@ bool shapes_model(const std::string& key) {
 /// Keys that say where and how fast a run goes, not what it computes.
 bool is_incidental(const std::string& key) {
   static constexpr const char* keys[] = {"run.dir",
+                                         "run.init_from",
                                          "run.stop_after",
                                          "run.device",
                                          "run.threads",
@@ -114,23 +114,16 @@ void RunFolder::publish_config() const {
 
 std::string RunFolder::read(const std::string& path, Replica& replica, const RunData& data, checkpoint::RunState& state,
                             std::string& changed) const {
-  std::string damage;
-  comm::together(*ranks_, "checkpoint read", [&] {
-    try {
-      state = checkpoint::read_state(path);
+  try {
+    state = checkpoint::read_state(*ranks_, path);
+    comm::together(*ranks_, "checkpoint compared", [&] {
       if (state.tokenizer_fingerprint != data.first_file().fingerprint())
         base::fail_usage(
             "checkpoint '{}' was trained with another tokenizer (fingerprint {}) than data.train = '{}' (fingerprint "
             "{}): use its token file, or another run.dir",
             path, state.tokenizer_fingerprint, data.first_file().path(), data.first_file().fingerprint());
       changed = compare_configs(path, config::parse_text(state.config, path + ":/run/config"), replica.config());
-    } catch (const checkpoint::DamagedError& error) {
-      damage = error.what();
-    }
-  });
-  for (const std::string& of_rank : ranks_->gather_text(damage, "damage of the checkpoint"))
-    if (!of_rank.empty()) return of_rank;
-  try {
+    });
     checkpoint::read_tiles(*ranks_, replica.mesh().tensor(), path, replica.tiles());
   } catch (const checkpoint::DamagedError& error) {  // the same on every rank
     return error.what();

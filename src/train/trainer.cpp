@@ -21,6 +21,7 @@
 #include "metrics/progress.hpp"
 #include "train/evaluate.hpp"
 #include "train/flops.hpp"
+#include "train/init_from.hpp"
 #include "train/run_folder.hpp"
 #include "train/step_trace.hpp"
 #include "train/train_step.hpp"
@@ -90,7 +91,10 @@ class Run {
 
 void Run::start() {
   const auto say = [&](const std::string& text) { progress_.line(text); };
-  if (folder_.resume(replica_, data_, state_, say)) saved_step_ = state_.step;
+  if (folder_.resume(replica_, data_, state_, say))
+    saved_step_ = state_.step;
+  else if (!config_.run.init_from.empty())
+    initialize_from(config_.run.init_from, replica_, data_, say);
   folder_.publish_config();
   state_.config = config::to_ini(config_);
   state_.version = hooks_.version;
