@@ -21,10 +21,10 @@ std::string checksum(const void* data, std::size_t size_bytes) {
 [[gnu::target_clones("arch=x86-64-v4", "default")]] std::uint64_t sum_of_elements(const float* values,
                                                                                   std::int64_t num_elements,
                                                                                   std::int64_t first) {
-  std::uint64_t sum = 0;
-  for (std::int64_t i = 0; i < num_elements; ++i) {
-    std::uint64_t word =
-        static_cast<std::uint64_t>(first + i) * 0x9e3779b97f4a7c15u + std::bit_cast<std::uint32_t>(values[i]);
+  constexpr std::uint64_t kStep = 0x9e3779b97f4a7c15u;
+  std::uint64_t sum = 0, of_index = static_cast<std::uint64_t>(first) * kStep;
+  for (std::int64_t i = 0; i < num_elements; ++i, of_index += kStep) {
+    std::uint64_t word = of_index + std::bit_cast<std::uint32_t>(values[i]);
     word = (word ^ (word >> 30)) * 0xbf58476d1ce4e5b9u;
     word = (word ^ (word >> 27)) * 0x94d049bb133111ebu;
     sum += word ^ (word >> 31);

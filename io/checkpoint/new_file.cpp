@@ -90,9 +90,6 @@ NewFile::NewFile(std::string path, const RunState& state, std::vector<Dataset> d
     if (std::any_of(datasets_.begin(), datasets_.end(), is_weight))
       file_->set_attribute(model_group, digest_attribute, hex(0));
     file_->flush();
-    std::uint64_t end = 0;
-    for (std::size_t i = 0; i < datasets_.size(); ++i) end = std::max(end, offsets_[i] + size_bytes(datasets_[i]));
-    base::PosixFile::open_write(temporary_).reserve(end);
   } catch (...) {
     file_.reset();
     std::error_code ignored;

@@ -20,8 +20,8 @@ namespace tessera::checkpoint {
 /// it removes the temporary file.
 class NewFile {
  public:
-  /// Takes the room of the whole file. Throws base::SystemError naming folder, need and what is free if there is not
-  /// enough, and base::Error for other troubles.
+  /// Throws base::SystemError naming folder, need and what is free if there is no room for the whole file, and
+  /// base::Error for other troubles.
   NewFile(std::string path, const RunState& state, std::vector<Dataset> datasets);
   ~NewFile();
   NewFile(const NewFile&) = delete;

@@ -13,7 +13,6 @@
 #include "checkpoint/files.hpp"
 #include "checkpoint/layout.hpp"
 #include "checkpoint/new_file.hpp"
-#include "checkpoint/tile_writer.hpp"
 #include "comm/together.hpp"
 
 namespace tessera::checkpoint {
@@ -60,6 +59,7 @@ Saver::Saver(const comm::Communicator& ranks, const comm::Communicator& columns,
     if (settings_.async && (cuts_.empty() || !lacks_columns(tensor.tile)))
       buffer_elements_ += tensor.tile.num_elements();
   buffer_ = std::make_unique_for_overwrite<float[]>(static_cast<std::size_t>(buffer_elements_));
+  plan_stretches();
 }
 
 Saver::~Saver() = default;  // futures of std::async wait for their threads
@@ -107,31 +107,47 @@ void Saver::start(const RunState& state) {
   });
   ranks_->broadcast<std::uint64_t>(job.offsets, 0, "offsets of the checkpoint");
 
-  float* next = buffer_.get();
+  copy_tiles();
+  job.stretches = stretches_;
+  save_->written = std::async(std::launch::async, [job = std::move(job)] { return write_stretches(job); });
+}
+
+/// What this rank writes, from the buffer or from the tiles themselves: the same in every save.
+void Saver::plan_stretches() {
+  const float* next = buffer_.get();
   std::size_t next_cut = 0;
   for (const TensorTile& tensor : tiles_) {
     const std::size_t dataset = index_of(datasets_, tensor);
-    const float* data = tensor.data.as<float>();
     if (!cuts_.empty() && lacks_columns(tensor.tile)) {
       const ColumnCut& cut = cuts_[next_cut++];
-      gather_columns(*columns_, cut, data, next, scratch_);
-      if (cut.num_elements() > 0) job.stretches.push_back({dataset, cut.first_element(), cut.num_elements(), next});
+      if (cut.num_elements() > 0) stretches_.push_back({dataset, cut.first_element(), cut.num_elements(), next});
       next += cut.num_elements();
       continue;
     }
-    if (settings_.async) {
-      std::copy_n(data, tensor.tile.num_elements(), next);
-      data = next;
-      next += tensor.tile.num_elements();
-    }
+    const float* const data = settings_.async ? next : tensor.data.as<float>();
+    if (settings_.async) next += tensor.tile.num_elements();
     for_each_run(tensor.tile, [&](const Run& run) {
-      job.stretches.push_back({dataset, run.global_element, run.num_elements, data + run.tile_element});
+      stretches_.push_back({dataset, run.global_element, run.num_elements, data + run.tile_element});
     });
   }
-  std::sort(job.stretches.begin(), job.stretches.end(), [](const Stretch& a, const Stretch& b) {
+  std::sort(stretches_.begin(), stretches_.end(), [](const Stretch& a, const Stretch& b) {
     return std::pair(a.dataset, a.first) < std::pair(b.dataset, b.first);
   });
-  save_->written = std::async(std::launch::async, [job = std::move(job)] { return write_stretches(job); });
+}
+
+/// Fills the buffer, in the order of plan_stretches().
+void Saver::copy_tiles() {
+  float* next = buffer_.get();
+  std::size_t next_cut = 0;
+  for (const TensorTile& tensor : tiles_) {
+    if (!cuts_.empty() && lacks_columns(tensor.tile)) {
+      const ColumnCut& cut = cuts_[next_cut++];
+      gather_columns(*columns_, cut, tensor.data.as<float>(), next, scratch_);
+      next += cut.num_elements();
+    } else if (settings_.async) {
+      next = std::copy_n(tensor.data.as<float>(), tensor.tile.num_elements(), next);
+    }
+  }
 }
 
 /// One look of all ranks at all threads, and what follows from it.

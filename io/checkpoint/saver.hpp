@@ -10,6 +10,7 @@
 
 #include "checkpoint/checkpoint.hpp"
 #include "checkpoint/columns.hpp"
+#include "checkpoint/tile_writer.hpp"
 #include "comm/communicator.hpp"
 
 namespace tessera::checkpoint {
@@ -54,12 +55,16 @@ class Saver {
   std::optional<Saved> finish();
   bool in_flight() const { return save_ != nullptr; }
 
+  /// Contiguous parts of the file that this rank writes.
+  std::size_t num_stretches() const { return stretches_.size(); }
   /// Bytes of this rank's copy: with async of all that it writes, else of what it exchanges.
   std::size_t buffer_bytes() const { return static_cast<std::size_t>(buffer_elements_) * sizeof(float); }
 
  private:
   struct Save;
+  void plan_stretches();
   void start(const RunState& state);
+  void copy_tiles();
   void advance();
   void publish() const;
   template <class Action>
@@ -73,6 +78,7 @@ class Saver {
   std::vector<ColumnCut> cuts_;
   std::int64_t buffer_elements_ = 0;
   std::unique_ptr<float[]> buffer_;
+  std::vector<Stretch> stretches_;  // in the order in which they lie in the file
   std::vector<float> scratch_;
   std::unique_ptr<Save> save_;  // in flight
 };

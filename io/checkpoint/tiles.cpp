@@ -5,6 +5,7 @@
 #include <exception>
 #include <fmt/format.h>
 #include <functional>
+#include <iterator>
 #include <optional>
 
 #include "base/posix_file.hpp"
@@ -117,8 +118,13 @@ RunState read_state(const comm::Communicator& ranks, const std::string& path) {
 }
 
 void read_tiles(const comm::Communicator& ranks, const comm::Communicator& columns, const std::string& path,
-                const std::vector<TensorTile>& tiles) {
-  const std::vector<Dataset> datasets = datasets_of(ranks, tiles);
+                const std::vector<TensorTile>& all_tiles) {
+  const std::vector<Dataset> datasets = datasets_of(ranks, all_tiles);
+  std::vector<TensorTile> tiles;  // in the order in which they lie in the file, so that the system reads ahead
+  std::copy_if(all_tiles.begin(), all_tiles.end(), std::back_inserter(tiles),
+               [](const TensorTile& tensor) { return tensor.counted; });
+  std::sort(tiles.begin(), tiles.end(),
+            [](const TensorTile& a, const TensorTile& b) { return dataset_path(a) < dataset_path(b); });
   const std::vector<ColumnCut> cuts = column_cuts(columns, tiles);
   std::string text;
   together_or_damaged(ranks, "datasets of the checkpoint", [&] {
@@ -144,7 +150,6 @@ void read_tiles(const comm::Communicator& ranks, const comm::Communicator& colum
   std::vector<float> rows, scratch;
   std::size_t next_cut = 0;
   for (const TensorTile& tensor : tiles) {
-    if (!tensor.counted) continue;
     const std::size_t index = index_of(datasets, tensor);
     if (cuts.empty() || !lacks_columns(tensor.tile)) {
       for_each_run(tensor.tile, [&](const Run& run) {

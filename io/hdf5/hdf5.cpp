@@ -12,11 +12,13 @@
 namespace tessera::hdf5 {
 namespace {
 
-/// The deepest reason HDF5 recorded for its last failure.
+/// Why HDF5's last call failed: what the system said, if it is known, or the deepest reason.
 std::string reason() {
   std::string text;
   const auto visit = [](unsigned, const H5E_error2_t* error, void* data) -> herr_t {
-    if (error->desc) *static_cast<std::string*>(data) = error->desc;
+    auto& so_far = *static_cast<std::string*>(data);
+    const std::string here = error->desc ? error->desc : "";
+    if (so_far.empty() || here.find("errno = ") != std::string::npos) so_far = here;
     return 0;
   };
   H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, visit, &text);

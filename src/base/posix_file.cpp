@@ -12,7 +12,6 @@
 #include <utility>
 
 #include "base/error.hpp"
-#include "base/units.hpp"
 
 namespace tessera::base {
 namespace {
@@ -75,16 +74,12 @@ std::uint64_t PosixFile::size_bytes() const {
   return static_cast<std::uint64_t>(status.st_size);
 }
 
-void PosixFile::reserve(std::uint64_t size_bytes) {
-  while (::fallocate(fd_, 0, 0, static_cast<off_t>(size_bytes)) != 0) {
-    if (errno == EINTR) continue;
-    if (errno == EOPNOTSUPP || errno == ENOSYS) return;
-    fail_system("cannot reserve {} for '{}': {}", format_bytes(size_bytes), path_, std::strerror(errno));
-  }
-}
-
 void PosixFile::sync() {
   if (::fsync(fd_) != 0) fail_system("cannot flush '{}' to disk: {}", path_, std::strerror(errno));
+}
+
+void PosixFile::forget() const {
+  ::posix_fadvise(fd_, 0, 0, POSIX_FADV_DONTNEED);  // a hint: nothing depends on it
 }
 
 void sync_folder(const std::string& path) {

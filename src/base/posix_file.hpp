@@ -22,10 +22,9 @@ class PosixFile {
   /// Throws if the file ends before `size_bytes` are read.
   void read_at(std::uint64_t offset, void* data, std::size_t size_bytes) const;
   std::uint64_t size_bytes() const;
-  /// Takes the room for that many bytes from the start on, so that want of it shows before they are written; the file
-  /// grows if it is smaller. Does nothing where the file system cannot.
-  void reserve(std::uint64_t size_bytes);
   void sync();
+  /// Asks the system to forget what it remembers of the file's bytes, those on disk at least: to measure real reads.
+  void forget() const;
 
  private:
   PosixFile(int fd, std::string path) : fd_(fd), path_(std::move(path)) {}

@@ -12,6 +12,7 @@
 #include "metrics/process_memory.hpp"
 #include "plan/memory.hpp"
 #include "tensor/library.hpp"
+#include "tools/bench_checkpoint.hpp"
 #include "tools/bench_measure.hpp"
 #include "tools/bench_sums.hpp"
 #include "tools/command.hpp"
@@ -25,6 +26,7 @@ namespace {
 const std::vector<config::Flag> kFlags = {
     {"measure", true, "measured steps; the median counts (5)"},
     {"warmup", true, "steps before them (2)"},
+    {"checkpoint", true, "folder: write and read checkpoints there instead, and train while they are written"},
     {"json", false, "print one JSON object"},
 };
 
@@ -108,6 +110,12 @@ base::ExitCode run_bench(Invocation& invocation) {
   const auto resident = static_cast<std::uint64_t>(metrics::resident_memory_bytes());
   const comm::Mesh mesh = make_mesh(world, setup.config);
   train::Replica replica(mesh, *device, setup.config, setup.tokens);
+  if (call.flags.contains("checkpoint")) {
+    const CheckpointFigures cost = measure_checkpoints(replica, call.flags.at("checkpoint").back());
+    if (invocation.is_root())
+      fmt::print("{}", call.flags.contains("json") ? checkpoint_json(cost) : checkpoint_text(cost, world.size()));
+    return base::ExitCode::done;
+  }
   figures.tokens_per_step = replica.batches().num_targets(setup.num_warmup);
   measure_steps(replica, setup.num_warmup, setup.num_measured, figures);
   figures.peak_memory_bytes =

@@ -1,22 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/bench_measure.hpp"
 
-#include <algorithm>
 #include <array>
 #include <vector>
 
 #include "base/stopwatch.hpp"
 #include "pipeline/bubble.hpp"
+#include "tools/median.hpp"
 #include "train/train_step.hpp"
 
 namespace tessera::tools {
 namespace {
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const std::size_t middle = values.size() / 2;
-  return values.size() % 2 ? values[middle] : 0.5 * (values[middle - 1] + values[middle]);
-}
 
 /// Seconds of this rank so far.
 struct Times {
