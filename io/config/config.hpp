@@ -79,6 +79,7 @@ struct CheckpointConfig {
   std::int64_t keep_every = 0;      // steps: files of multiples are kept for good; 0 = none
   bool async = true;                // write from a copy while training goes on
   std::string on_failure = "stop";  // stop | continue: if a checkpoint cannot be saved
+  std::int64_t stripe = 0;          // Lustre: servers over which a file lies; 0 = as the folder has it
   std::int64_t write_rate = 0;      // bytes a second of each rank at most; 0 = no limit
 };
 

@@ -224,6 +224,9 @@ void add_checkpoint(std::vector<Option>& table) {
   table.push_back(choice_option("checkpoint.on_failure",
                                 "if a checkpoint cannot be saved before the end, as on a full disk", checkpoint,
                                 &CheckpointConfig::on_failure, {"stop", "continue"}));
+  table.push_back(count_option("checkpoint.stripe",
+                               "on Lustre: storage servers over which a checkpoint lies; 0: as the folder has it",
+                               checkpoint, &CheckpointConfig::stripe, 0, 2000));
   table.push_back(bytes_option("checkpoint.write_rate",
                                "bytes that a rank writes a second at most, to leave others the disk; 0: no limit",
                                checkpoint, &CheckpointConfig::write_rate, 0));

@@ -11,6 +11,7 @@
 
 #include "base/error.hpp"
 #include "base/posix_file.hpp"
+#include "checkpoint/striping.hpp"
 #include "checkpoint/tiles.hpp"
 #include "comm/together.hpp"
 #include "config/parse.hpp"
@@ -53,6 +54,7 @@ bool is_incidental(const std::string& key) {
                                          "checkpoint.keep_every",
                                          "checkpoint.async",
                                          "checkpoint.on_failure",
+                                         "checkpoint.stripe",
                                          "checkpoint.write_rate",
                                          "optim.micro_batch"};
   for (const char* incidental : keys)
@@ -94,6 +96,10 @@ RunFolder::RunFolder(const comm::Communicator& ranks, const config::Config& reso
     if (!note.empty()) fmt::print(stderr, "warning: {}\n", note);
     for (const std::string& path : checkpoint::remove_leftovers(checkpoints_dir()))
       fmt::print(stderr, "warning: removed '{}', which a save that was cut off left\n", path);
+    const std::int64_t stripe = resolved.checkpoint.stripe;
+    if (stripe > 0 && !checkpoint::set_striping(checkpoints_dir(), stripe))
+      fmt::print(stderr, "warning: checkpoint.stripe = {} has no effect: '{}' is not on Lustre\n", stripe,
+                 checkpoints_dir());
     std::ofstream file(new_config());
     file << config::to_ini(resolved);
     file.close();

@@ -47,6 +47,11 @@ BOOST_FIXTURE_TEST_CASE(multiples_are_kept_for_good, RunFixture) {
   }
 }
 
+BOOST_FIXTURE_TEST_CASE(stripes_are_said_to_have_no_effect_where_they_have_none, RunFixture) {
+  const ProcessResult result = train("--run.stop_after 1 --checkpoint.stripe 4");
+  expect_error(result, 0, "checkpoint.stripe = 4 has no effect: '" + run + "/checkpoints' is not on Lustre");
+}
+
 /// A limit of the size of files stands for a full disk: the same error of write(), without a disk to fill.
 struct FullDisk : RunFixture {
   ProcessResult train_without_room(const std::string& options, int ranks) const {
