@@ -3,6 +3,7 @@
 #include <charconv>
 #include <filesystem>
 #include <fmt/core.h>
+#include <iterator>
 #include <map>
 
 #include "base/error.hpp"
@@ -107,17 +108,18 @@ bool is_sound(const std::string& path) {
 }  // namespace
 
 std::vector<std::string> dispensable(const std::string& dir, std::int64_t newest, const Retention& retention) {
-  std::vector<std::string> older;  // oldest first
-  if (retention.keep == 0) return older;
-  for (const auto& [step, file] : list_files(dir))
-    if (step < newest && is_sound(file)) older.push_back(file);
-  const auto num_kept = static_cast<std::size_t>(retention.keep - 1);
-  older.resize(older.size() - std::min(num_kept, older.size()));
-  std::erase_if(older, [&](const std::string& file) {
-    const auto step = step_of(fs::path(file).filename().string());
-    return retention.keep_every > 0 && *step % retention.keep_every == 0;
-  });
-  return older;
+  std::vector<std::string> found;
+  if (retention.keep == 0) return found;
+  std::int64_t left = retention.keep - 1;  // of older ones that stay
+  const std::map<std::int64_t, std::string> files = list_files(dir);
+  for (auto file = std::make_reverse_iterator(files.lower_bound(newest)); file != files.rend(); ++file) {
+    const auto& [step, path] = *file;
+    const bool for_good = retention.keep_every > 0 && step % retention.keep_every == 0;
+    if ((left <= 0 && for_good) || !is_sound(path)) continue;
+    if (--left < 0) found.push_back(path);
+  }
+  std::reverse(found.begin(), found.end());
+  return found;
 }
 
 }  // namespace tessera::checkpoint
