@@ -7,7 +7,8 @@ set -eu
 build="g++ cmake ninja-build pkg-config libopenmpi-dev openmpi-bin libdnnl-dev libhdf5-dev libboost-program-options-dev
 nlohmann-json3-dev libfmt-dev libxxhash-dev libpcre2-dev"
 quickstart="$build bible-kjv"
-test="$quickstart libboost-test-dev hdf5-tools python3 python3-h5py procps ccache clang-format shellcheck git"
+test="$quickstart libboost-test-dev hdf5-tools python3 python3-h5py procps ccache clang-format shellcheck git
+slurm-wlm munge"
 
 case "${1:-build}" in
   build) wanted=$build ;;
