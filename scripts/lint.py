@@ -109,9 +109,10 @@ def main():
                 problems.append(f"{folder}/{child.name}: no tessera_room() declares it")
     for path in source_files(["src", "io", "parallel", "tests"]):
         check_file(path, problems)
-    for path in sorted((ROOT / "scripts").iterdir()):
-        if path.suffix in (".py", ".sh", ".awk"):
-            check_file(path, problems)
+    for folder in ("scripts", "slurm"):
+        for path in sorted((ROOT / folder).iterdir()):
+            if path.suffix in (".py", ".sh", ".awk", ".sbatch", ".example"):
+                check_file(path, problems)
     print("\n".join(problems) if problems else "lint.py: floors, headers, sizes are in order")
     return 1 if problems else 0
 

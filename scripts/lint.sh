@@ -12,6 +12,6 @@ fi
 # shellcheck disable=SC2086
 clang-format --dry-run --Werror $sources || failed=1
 python3 scripts/lint.py || failed=1
-shellcheck .ci/run scripts/*.sh || failed=1
+shellcheck .ci/run scripts/*.sh slurm/*.sbatch slurm/*.example || failed=1
 [ "$failed" = 0 ] && echo "lint: clean"
 exit "$failed"
