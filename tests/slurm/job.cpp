@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "slurm/job.hpp"
+
+namespace tessera::testing {
+
+bool JobFixture::submit(const std::string& launcher, const std::string& sbatch_options, const std::string& options) {
+  if (!slurm_is_installed()) return false;
+  cluster = std::make_unique<Cluster>();
+  const ProcessResult submitted = cluster->run(
+      "export TESSERA_LAUNCHER=" + launcher +
+      "; sbatch --parsable --nodes=2 --ntasks-per-node=1 --output=" + shell_quoted(log_file) + " " + sbatch_options +
+      " " + shell_quoted(TESSERA_SOURCE_DIR "/slurm/train.sbatch") + " " + shell_quoted(config) + kOptions + options);
+  BOOST_REQUIRE_MESSAGE(submitted.exit_code == 0, submitted.errors);
+  id = submitted.output.substr(0, submitted.output.find('\n'));
+  return true;
+}
+
+void JobFixture::change_config(const std::string& from, const std::string& to) const {
+  std::string text = read_file(config);
+  const std::size_t at = text.find(from);
+  BOOST_REQUIRE_MESSAGE(at != std::string::npos, "no '" << from << "' in " << text);
+  write_file(config, text.replace(at, from.size(), to));
+}
+
+std::string JobFixture::job(const std::string& key) const {
+  const std::string told = " " + cluster->run("scontrol --oneliner show job " + id).output;
+  const std::size_t at = told.find(" " + key + "=");
+  if (at == std::string::npos) return "";
+  const std::size_t begin = at + key.size() + 2;
+  return told.substr(begin, told.find(' ', begin) - begin);
+}
+
+void JobFixture::wait_for_job(const std::string& what, double seconds, const std::function<bool()>& condition) const {
+  wait_for(what, seconds, condition,
+           [&] { return cluster->run("scontrol show job " + id + "; tail -n 20 cluster/*.log").output + log(); });
+}
+
+void JobFixture::wait_for_steps(std::int64_t steps) const {
+  wait_for_job("training", 120, [&] { return num_steps() >= steps; });
+}
+
+void JobFixture::wait_for_requeue(int restarts) const {
+  wait_for_job("requeued job", 120,
+               [&] { return job("Restarts") == std::to_string(restarts) && job("JobState") == "PENDING"; });
+}
+
+void JobFixture::wait_for_end(const std::string& state) const {
+  wait_for_job("job " + state, 120, [&] {
+    const std::string now = job("JobState");
+    if (now == "PENDING") cluster->run("scontrol update StartTime=now JobId=" + id);
+    return now == state;
+  });
+}
+
+void JobFixture::ask(const std::string& command) const {
+  const ProcessResult result = cluster->run(command + " " + id);
+  BOOST_REQUIRE_MESSAGE(result.exit_code == 0, result.errors);
+}
+
+}  // namespace tessera::testing

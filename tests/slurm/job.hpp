@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <boost/test/unit_test.hpp>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "cli/fixture.hpp"
+#include "slurm/cluster.hpp"
+
+namespace tessera::testing {
+
+/// A tiny run under slurm/train.sbatch, one rank on each of two nodes. It would go on for hours, saves no checkpoint of
+/// its own accord, and prints no steps.
+struct JobFixture : RunFixture {
+  std::unique_ptr<Cluster> cluster;
+  std::string id;  ///< of the job
+  std::string metrics = run + "/metrics.jsonl", log_file = folder / "log";
+
+  JobFixture() { change_config("log_interval = 1\n", "log_interval = 1000000\n"); }
+
+  /// Starts a cluster and submits the job; false if there is no Slurm, so that the test case is to be skipped.
+  bool submit(const std::string& launcher, const std::string& sbatch_options = "", const std::string& options = "");
+  /// Trains as the job does, but without Slurm.
+  ProcessResult train_alone(const std::string& options) const { return train(kOptions + options, 2); }
+
+  /// Replaces a text in the configuration, which each start of the job reads anew.
+  void change_config(const std::string& from, const std::string& to) const;
+
+  /// The value of "key=" in what Slurm tells about the job: JobState, Restarts, ExitCode.
+  std::string job(const std::string& key) const;
+  std::string log() const { return read_file(log_file); }
+  std::int64_t num_steps() const { return static_cast<std::int64_t>(metric_values(read_file(metrics), "loss").size()); }
+
+  /// Waits as wait_for does and tells all there is to know about the job if that takes too long.
+  void wait_for_job(const std::string& what, double seconds, const std::function<bool()>& condition) const;
+  void wait_for_steps(std::int64_t steps) const;
+  /// Waits until Slurm has the job for its next start, `restarts` counted.
+  void wait_for_requeue(int restarts) const;
+  /// Waits for the end of the job in `state`; if it is requeued, it need not wait for two minutes.
+  void wait_for_end(const std::string& state) const;
+
+  /// Runs a command of Slurm with the number of the job behind it.
+  void ask(const std::string& command) const;
+
+ private:
+  static inline const std::string kOptions =
+      " --run.steps=1000000 --run.eval_interval=0 --checkpoint.interval=0 --model.hidden=128 --model.heads=4 ";
+};
+
+}  // namespace tessera::testing
