@@ -47,7 +47,8 @@ void JobFixture::wait_for_requeue(int restarts) const {
 void JobFixture::wait_for_end(const std::string& state) const {
   wait_for_job("job " + state, 120, [&] {
     const std::string now = job("JobState");
-    if (now == "PENDING") cluster->run("scontrol update StartTime=now JobId=" + id);
+    // A node refuses a job that starts in the second in which it was ended there.
+    if (now == "PENDING") cluster->run("sleep 2; scontrol update StartTime=now JobId=" + id);
     return now == state;
   });
 }
