@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -68,8 +69,15 @@ class Json {
   std::variant<std::monostate, bool, std::int64_t, double, std::string, Array, Object> value_;
 };
 
-/// Parses a whole text. Throws base::Error with `source` (a file name), line and column on bad input. Nesting deeper
-/// than 256 is refused, and so are duplicate keys and numbers beyond double. Integers beyond int64 become doubles.
-Json parse(std::string_view text, std::string_view source);
+/// What a text of a stranger may ask for: a value takes up to 150 bytes of memory, but its text may be two long.
+struct Limits {
+  std::size_t depth = 256;                                       ///< arrays and objects inside each other
+  std::size_t values = std::numeric_limits<std::size_t>::max();  ///< in all, objects and arrays among them
+};
+
+/// Parses a whole text. Throws base::Error with `source` (a file name), line and column on bad input. What is beyond
+/// `limits` is refused as soon as it is met, and so are duplicate keys and numbers beyond double. Integers beyond int64
+/// become doubles.
+Json parse(std::string_view text, std::string_view source, const Limits& limits = {});
 
 }  // namespace tessera::json

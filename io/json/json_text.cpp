@@ -14,8 +14,6 @@ namespace tessera::json {
 
 namespace {
 
-constexpr std::size_t kMaxDepth = 256;
-
 /// Reads a text and publishes how far the lexer has read: the SAX interface of nlohmann-json reports positions only for
 /// its own errors. Copies share the published position.
 class TrackedIterator {
@@ -49,7 +47,8 @@ class TrackedIterator {
 /// Builds values from SAX events.
 class Builder {
  public:
-  Builder(std::string_view text, std::string_view source) : text_(text), source_(source), read_(text.data()) {}
+  Builder(std::string_view text, std::string_view source, const Limits& limits)
+      : text_(text), source_(source), limits_(limits), read_(text.data()) {}
 
   TrackedIterator begin() { return {text_.data(), &read_}; }
   TrackedIterator end() { return {text_.data() + text_.size(), &read_}; }
@@ -102,7 +101,7 @@ class Builder {
   }
 
   bool open(bool is_object) {
-    if (levels_.size() == kMaxDepth) refuse(offset(), fmt::format("nested deeper than {} levels", kMaxDepth));
+    if (levels_.size() == limits_.depth) refuse(offset(), fmt::format("nested deeper than {} levels", limits_.depth));
     levels_.emplace_back().is_object = is_object;
     return true;
   }
@@ -114,6 +113,7 @@ class Builder {
   }
 
   bool add(Json value) {
+    if (++num_values_ > limits_.values) refuse(offset(), fmt::format("more than {} values", limits_.values));
     if (levels_.empty()) {
       root_ = std::move(value);
     } else if (Level& level = levels_.back(); level.is_object) {
@@ -126,6 +126,8 @@ class Builder {
 
   std::string_view text_;
   std::string_view source_;
+  Limits limits_;
+  std::size_t num_values_ = 0;
   const char* read_;
   std::vector<Level> levels_;
   Json root_;
@@ -204,8 +206,8 @@ std::string Json::dump(int indent) const {
   return out;
 }
 
-Json parse(std::string_view text, std::string_view source) {
-  Builder builder(text, source);
+Json parse(std::string_view text, std::string_view source, const Limits& limits) {
+  Builder builder(text, source, limits);
   nlohmann::json::sax_parse(builder.begin(), builder.end(), &builder);
   return builder.take();
 }

@@ -85,6 +85,14 @@ BOOST_AUTO_TEST_CASE(depth_is_limited) {
   BOOST_CHECK_THROW(parse(std::string(1000000, '['), "f"), Error);
 }
 
+BOOST_AUTO_TEST_CASE(callers_may_limit_more) {
+  BOOST_CHECK_NO_THROW(parse(nested(3), "f", {.depth = 3}));
+  BOOST_CHECK_EXCEPTION(parse(nested(4), "f", {.depth = 3}), Error, says("column 4: bad JSON: nested deeper than 3"));
+  const std::string four = R"({"a":[1,null]})";
+  BOOST_CHECK_NO_THROW(parse(four, "f", {.values = 4}));
+  BOOST_CHECK_EXCEPTION(parse(four, "f", {.values = 3}), Error, says("column 14: bad JSON: more than 3 values"));
+}
+
 BOOST_AUTO_TEST_CASE(wrong_kinds_are_named) {
   BOOST_CHECK_EXCEPTION(parse("\"x\"", "f").as_int(), Error, says("expected an integer, found a string"));
   BOOST_CHECK_EXCEPTION(parse("1.5", "f").as_int(), Error, says("expected an integer, found a number"));
