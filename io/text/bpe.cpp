@@ -123,6 +123,10 @@ class BpeTokenizer final : public Tokenizer {
     return serialized.dump();
   }
 
+  std::vector<NamedFile> hugging_face_files(std::int64_t context) const override {
+    return bpe_to_hugging_face(tables_.model, context);
+  }
+
  private:
   BpeTables tables_;
 };

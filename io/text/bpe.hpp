@@ -15,6 +15,8 @@ namespace tessera::text {
 
 /// Name of the end token in GPT-2's vocabulary, and of the one we append where there is none.
 inline constexpr const char* kEndTokenName = "<|endoftext|>";
+/// Names by which the end token is known among the added tokens of a Hugging Face file, the first that is there.
+inline constexpr const char* kEndTokenNames[] = {kEndTokenName, "</s>", "<|end|>", "<|end_of_text|>", "<eos>"};
 
 struct BpeMerge {
   TokenId left = 0, right = 0, result = 0;
@@ -55,11 +57,17 @@ void resolve(BpeModel& model, const std::vector<bool>& plain, const std::vector<
 NamedMerge parse_merge(std::string_view left, std::string_view right, std::string_view source, std::size_t position);
 NamedMerge parse_merge(std::string_view line, std::string_view source, std::size_t position);
 
+/// The way back: "a b".
+std::string merge_line(const BpeModel& model, const BpeMerge& merge);
+
 /// For each id whether it is a byte or the result of a merge.
 std::vector<bool> reachable_tokens(const BpeModel& model);
 
 /// The members of serialize() after the header.
 void bpe_to_json(const BpeModel& model, json::Json& serialized);
+
+/// Tokenizer::hugging_face_files(): vocab.json, merges.txt, tokenizer.json, tokenizer_config.json.
+std::vector<NamedFile> bpe_to_hugging_face(const BpeModel& model, std::int64_t context);
 
 /// A parsed Hugging Face tokenizer.json. Throws UsageError naming what it found if this is not GPT-2's kind of BPE.
 std::unique_ptr<Tokenizer> bpe_from_hugging_face(const json::Json& file, std::string_view source);

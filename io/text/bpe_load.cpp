@@ -158,7 +158,7 @@ std::unique_ptr<Tokenizer> bpe_from_hugging_face(const json::Json& file, std::st
   for (const auto& token : added) {
     if (!reachable[token.id]) vocabulary.model.tokens[token.id] = token.content;
   }
-  for (const char* name : {kEndTokenName, "</s>", "<|end|>", "<|end_of_text|>", "<eos>"}) {
+  for (const char* name : kEndTokenNames) {
     for (const auto& token : added) {
       if (!end && token.content == name && !reachable[token.id]) end = token.id;
     }

@@ -102,6 +102,12 @@ NamedMerge parse_merge(std::string_view line, std::string_view source, std::size
   return parse_merge(line.substr(0, blank), line.substr(blank + 1), source, position);
 }
 
+std::string merge_line(const BpeModel& model, const BpeMerge& merge) {
+  const std::string& left = model.tokens[static_cast<std::size_t>(merge.left)];
+  const std::string& right = model.tokens[static_cast<std::size_t>(merge.right)];
+  return to_byte_alphabet(left) + " " + to_byte_alphabet(right);
+}
+
 std::vector<bool> reachable_tokens(const BpeModel& model) {
   std::vector<bool> reachable(model.tokens.size());
   for (const TokenId id : model.byte_ids) reachable[static_cast<std::size_t>(id)] = true;
@@ -126,11 +132,7 @@ void bpe_to_json(const BpeModel& model, json::Json& serialized) {
   }
   json::Array merges;
   merges.reserve(model.merges.size());
-  for (const BpeMerge& merge : model.merges) {
-    const std::string& left = model.tokens[static_cast<std::size_t>(merge.left)];
-    const std::string& right = model.tokens[static_cast<std::size_t>(merge.right)];
-    merges.emplace_back(to_byte_alphabet(left) + " " + to_byte_alphabet(right));
-  }
+  for (const BpeMerge& merge : model.merges) merges.emplace_back(merge_line(model, merge));
   serialized.set("merges", std::move(merges));
 }
 

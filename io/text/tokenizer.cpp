@@ -25,6 +25,10 @@ std::unique_ptr<Encoder> Tokenizer::encoder() const {
   return std::make_unique<PlainEncoder>(*this);
 }
 
+std::vector<NamedFile> Tokenizer::hugging_face_files(std::int64_t) const {
+  return {};
+}
+
 std::vector<TokenId> Tokenizer::encode(std::string_view text) const {
   std::vector<TokenId> out;
   encode(text, out);

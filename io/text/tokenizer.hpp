@@ -11,6 +11,14 @@ namespace tessera::text {
 
 using TokenId = std::int32_t;
 
+/// A file by name, in a folder that is yet to be chosen.
+struct NamedFile {
+  std::string name, content;
+};
+
+/// Name of our own tokenizer file in a folder that holds a model in the form of others.
+inline constexpr const char* own_file_name = "tessera-tokenizer.json";
+
 /// encode() of a tokenizer for one thread that calls it again and again: the same ids, but pieces met before are
 /// remembered from call to call (in bounded memory). The tokenizer must outlive it.
 class Encoder {
@@ -40,6 +48,11 @@ class Tokenizer {
   virtual const char* kind() const = 0;
   /// Everything needed to build this tokenizer again, as UTF-8 JSON; equal tokenizers give equal text.
   virtual std::string serialize() const = 0;
+  /// The files that Hugging Face's GPT-2 tokenizers read, and load_tokenizer() too: the same ids for every text, but
+  /// that theirs take the end token's name in a text for the token. None for bytes and characters, which have no such
+  /// form. `context`: most tokens of a model. Throws base::UsageError if two tokens would be written alike, or the end
+  /// token is none of those that load_tokenizer() knows.
+  virtual std::vector<NamedFile> hugging_face_files(std::int64_t context) const;
 
   std::vector<TokenId> encode(std::string_view text) const;
   std::string decode(const std::vector<TokenId>& ids) const { return decode(ids.data(), ids.size()); }
@@ -56,9 +69,9 @@ std::unique_ptr<Tokenizer> characters_tokenizer(std::string_view sample);
 std::unique_ptr<Tokenizer> deserialize_tokenizer(std::string_view serialized, std::string_view source);
 /// Loads from a path: a tokenizer file of ours, a Hugging Face tokenizer.json (byte-level BPE with GPT-2's pattern),
 /// one of the pairs vocab.bpe + encoder.json and merges.txt + vocab.json (the other must lie beside it), or a folder
-/// that holds one of these. The end token is the added token named <|endoftext|>, </s>, <|end|>, <|end_of_text|> or
-/// <eos>, the first of these that is there; else one is appended to the vocabulary. Throws base::UsageError naming the
-/// file. Token files are read by data/ instead.
+/// that holds one of these, ours as tessera-tokenizer.json. The end token is the added token named <|endoftext|>, </s>,
+/// <|end|>, <|end_of_text|> or <eos>, the first of these that is there; else one is appended to the vocabulary. Throws
+/// base::UsageError naming the file. Token files are read by data/ instead.
 std::unique_ptr<Tokenizer> load_tokenizer(const std::string& path);
 /// Writes serialize() to a file (temporary name, fsync, rename). Throws base::UsageError naming the path.
 void save_tokenizer(const Tokenizer& tokenizer, const std::string& path);

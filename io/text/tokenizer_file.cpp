@@ -107,13 +107,13 @@ std::unique_ptr<Tokenizer> deserialize_tokenizer(std::string_view serialized, st
 
 std::unique_ptr<Tokenizer> load_tokenizer(const std::string& path) {
   if (!fs::is_directory(path)) return load_file(path);
-  for (const char* name : {"tokenizer.json", kFilePairs[0].merges, kFilePairs[1].merges}) {
+  for (const char* name : {"tokenizer.json", own_file_name, kFilePairs[0].merges, kFilePairs[1].merges}) {
     if (const fs::path file = fs::path(path) / name; fs::exists(file)) return load_file(file.string());
   }
   base::fail_usage(
-      "{}: the folder holds no tokenizer: neither tokenizer.json, nor vocab.bpe with encoder.json, nor "
+      "{}: the folder holds no tokenizer: neither tokenizer.json, nor {}, nor vocab.bpe with encoder.json, nor "
       "merges.txt with vocab.json; give the file itself if it has another name",
-      path);
+      path, own_file_name);
 }
 
 void save_tokenizer(const Tokenizer& tokenizer, const std::string& path) {

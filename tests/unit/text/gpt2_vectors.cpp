@@ -102,4 +102,15 @@ BOOST_AUTO_TEST_CASE(any_bytes_come_back) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(written_as_hugging_face_has_it_it_is_the_same) {
+  if (skipped()) return;
+  const auto tokenizer = text::load_tokenizer(kFolder.string());
+  const TempFolder temp;
+  for (const auto& [name, content] : tokenizer->hugging_face_files(1024)) temp.write(name, content);
+  BOOST_TEST(text::load_tokenizer(temp.path("tokenizer.json"))->fingerprint() == tokenizer->fingerprint());
+  BOOST_TEST(text::load_tokenizer(temp.path("vocab.json"))->fingerprint() == tokenizer->fingerprint());
+  // OpenAI's own merges, byte for byte; the vocabulary is written with other blanks.
+  BOOST_TEST(read(temp.path("merges.txt")) == read((kFolder / "vocab.bpe").string()));
+}
+
 BOOST_AUTO_TEST_SUITE_END()
