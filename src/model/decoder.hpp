@@ -33,6 +33,7 @@ class Decoder {
   void reset();
   std::int64_t length() const { return caches_.empty() ? 0 : caches_.front().length; }
   std::int64_t context() const { return config_.context; }
+  std::int64_t vocab() const { return config_.vocab; }
 
  private:
   void carve(tensor::Arena& arena, const BlockShape& shape);

@@ -28,9 +28,13 @@ struct Generation {
 /// The logits of ids that the tokenizer has: model.vocab may be larger, and what is beyond means no text.
 std::span<const float> known_to(const text::Tokenizer& tokenizer, std::span<const float> logits);
 
-/// Continues `prompt` ("" starts a new document, behind an end token). `on_text` receives new bytes as they come. When
-/// the context is full the older half of it is forgotten and the rest computed again. Prompts longer than the context
-/// keep their end.
+/// Continues `ids` (at least one) with up to options.max_tokens tokens drawn from ids below `vocab`; take() gets each
+/// and says whether to go on. When the context is full the older half of it is forgotten and the rest computed again.
+/// Prompts longer than the context keep their end.
+void continue_ids(model::Decoder& decoder, std::vector<text::TokenId> ids, std::int64_t vocab,
+                  const GenerateOptions& options, const std::function<bool(text::TokenId)>& take);
+
+/// Continues `prompt` ("" starts a new document, behind an end token). `on_text` receives new bytes as they come.
 Generation generate(model::Decoder& decoder, const text::Tokenizer& tokenizer, const std::string& prompt,
                     const GenerateOptions& options, const std::function<void(std::string_view)>& on_text);
 
