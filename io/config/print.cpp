@@ -37,6 +37,12 @@ std::map<std::string, std::string> key_values(const Config& config) {
   return values;
 }
 
+std::string describe(const ModelConfig& model) {
+  return fmt::format("{} layers, hidden {}, {} heads of {}, context {}, vocabulary {}, head {}", model.layers,
+                     model.hidden, model.heads, model.head_dim(), model.context, model.vocab,
+                     model.tied_head ? "tied" : "of its own");
+}
+
 std::string options_help() {
   const Config defaults;
   std::string text;

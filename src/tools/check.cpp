@@ -112,8 +112,7 @@ base::ExitCode run_check(Invocation& invocation) {
   if (call.flags.contains("print")) fmt::print("{}\n", config::to_ini(config));
   const config::ModelConfig& m = config.model;
   const auto parameters = static_cast<std::uint64_t>(model::num_parameters(m));
-  fmt::print("model: {} layers, hidden {}, {} heads of {}, context {}, vocabulary {}, head {}\n", m.layers, m.hidden,
-             m.heads, m.head_dim(), m.context, m.vocab, m.tied_head ? "tied" : "of its own");
+  fmt::print("model: {}\n", config::describe(m));
   fmt::print("parameters: {} ({})\n", base::format_count(parameters),
              base::format_short(static_cast<double>(parameters)));
   fmt::print("work: {:.4f} GFLOP a token (causal), {:.4f} (PaLM)\n", train::flops_per_token(m).causal / 1e9,
