@@ -73,6 +73,8 @@ std::unique_ptr<Tokenizer> deserialize_tokenizer(std::string_view serialized, st
 /// <|end|>, <|end_of_text|> or <eos>, the first of these that is there; else one is appended to the vocabulary. Throws
 /// base::UsageError naming the file. Token files are read by data/ instead.
 std::unique_ptr<Tokenizer> load_tokenizer(const std::string& path);
+/// The file of a folder that load_tokenizer() reads; "" if it holds none.
+std::string find_tokenizer(const std::string& folder);
 /// Writes serialize() to a file (temporary name, fsync, rename). Throws base::UsageError naming the path.
 void save_tokenizer(const Tokenizer& tokenizer, const std::string& path);
 

@@ -105,11 +105,16 @@ std::unique_ptr<Tokenizer> deserialize_tokenizer(std::string_view serialized, st
   return as_usage(source, [&] { return from_json(json::parse(serialized, source), source); });
 }
 
+std::string find_tokenizer(const std::string& folder) {
+  for (const char* name : {"tokenizer.json", own_file_name, kFilePairs[0].merges, kFilePairs[1].merges}) {
+    if (const fs::path file = fs::path(folder) / name; fs::exists(file)) return file.string();
+  }
+  return "";
+}
+
 std::unique_ptr<Tokenizer> load_tokenizer(const std::string& path) {
   if (!fs::is_directory(path)) return load_file(path);
-  for (const char* name : {"tokenizer.json", own_file_name, kFilePairs[0].merges, kFilePairs[1].merges}) {
-    if (const fs::path file = fs::path(path) / name; fs::exists(file)) return load_file(file.string());
-  }
+  if (const std::string file = find_tokenizer(path); !file.empty()) return load_file(file);
   base::fail_usage(
       "{}: the folder holds no tokenizer: neither tokenizer.json, nor {}, nor vocab.bpe with encoder.json, nor "
       "merges.txt with vocab.json; give the file itself if it has another name",
