@@ -33,6 +33,7 @@ base::ExitCode run_generate(Invocation& invocation);
 base::ExitCode run_evaluate(Invocation& invocation);
 base::ExitCode run_score(Invocation& invocation);
 base::ExitCode run_data(Invocation& invocation);
+base::ExitCode run_checkpoint(Invocation& invocation);
 base::ExitCode run_check(Invocation& invocation);
 base::ExitCode run_bench(Invocation& invocation);
 base::ExitCode run_selftest(Invocation& invocation);
