@@ -11,17 +11,6 @@ namespace {
 
 constexpr double kActivation = 1e-5;
 
-config::ModelConfig mingpt_config() {
-  config::ModelConfig config;
-  config.layers = 3;
-  config.hidden = 48;
-  config.heads = 3;
-  config.context = 11;
-  config.vocab = 3;
-  config.tied_head = false;
-  return config;
-}
-
 std::vector<std::int32_t> ids(const json::Json& array) {
   std::vector<std::int32_t> result;
   for (const json::Json& id : array.as_array()) result.push_back(static_cast<std::int32_t>(id.as_int()));
@@ -44,7 +33,7 @@ BOOST_AUTO_TEST_CASE(activations_equal_mingpt) {
   const std::string folder = shared_data("weights-gpt-nano-sort");
   if (folder.empty()) return;
   const Tensors partials = read_base64_tensors(folder + "/gpt-nano-sort-t0-partials.json");
-  LoadedModel model(mingpt_config(), our_weights_from_nano_sort(folder + "/gpt-nano-sort-model.json"), true);
+  LoadedModel model(nano_sort_config(), our_weights_from_nano_sort(folder + "/gpt-nano-sort-model.json"), true);
 
   const Tensor& idx = partials.at("idx");
   const std::int64_t B = idx.shape[0], T = idx.shape[1];
@@ -76,7 +65,7 @@ BOOST_AUTO_TEST_CASE(logits_from_the_cache_equal_mingpt) {
   const std::string folder = shared_data("weights-gpt-nano-sort");
   if (folder.empty()) return;
   const Tensors partials = read_base64_tensors(folder + "/gpt-nano-sort-t0-partials.json");
-  const LoadedModel loaded(mingpt_config(), our_weights_from_nano_sort(folder + "/gpt-nano-sort-model.json"), false);
+  const LoadedModel loaded(nano_sort_config(), our_weights_from_nano_sort(folder + "/gpt-nano-sort-model.json"), false);
   tensor::Device device(1);
   tensor_parallel::TensorAxis axis(device);
   model::Decoder decoder(device, {&axis}, loaded.config, loaded.parameters);
@@ -102,7 +91,7 @@ BOOST_AUTO_TEST_CASE(greedy_continuations_equal_hugging_face) {
   config.heads = file.at("n_head").as_int();
   config.context = file.at("n_positions").as_int();
   config.vocab = file.at("vocab_size").as_int();
-  LoadedModel loaded(config, our_weights_from_hf_gpt2(folder + "/model.safetensors"), false);
+  LoadedModel loaded(config, our_weights_from_hf_gpt2(folder), false);
   model::Decoder decoder(loaded.device, {&loaded.axis}, config, loaded.parameters);
   const json::Array& continuations = file.at("greedy").as_array();
   BOOST_TEST(continuations.size() == 2u);

@@ -144,7 +144,7 @@ BOOST_AUTO_TEST_CASE(reference_equals_trained_mingpt) {
 BOOST_AUTO_TEST_CASE(reference_continues_as_hugging_face_gpt2) {
   const std::string folder = shared_data("weights-tiny-random-gpt2");
   if (folder.empty()) return;
-  const reference::Weights weights = as_doubles(our_weights_from_hf_gpt2(folder + "/model.safetensors"));
+  const reference::Weights weights = as_doubles(our_weights_from_hf_gpt2(folder));
   const reference::GptConfig config{5, 32, 4, 512, 1000, "gelu_tanh", true, 1e-5};
   const std::string path = folder + "/expected.json";
   const json::Json file = json::parse(read_bytes(path), path);

@@ -2,93 +2,22 @@
 #include "support/gpt2_weights.hpp"
 
 #include <cstring>
-#include <string_view>
-#include <utility>
 
+#include "convert/inventory.hpp"
+#include "convert/transfer.hpp"
 #include "json/json.hpp"
+#include "model/parameter_specs.hpp"
+#include "safetensors/file_set.hpp"
 #include "support/base64.hpp"
-#include "support/safetensors.hpp"
 
 namespace tessera::testing {
 namespace {
 
-/// Name in a block of GPT-2 and ours; c_attn is split apart from these.
-constexpr std::pair<std::string_view, std::string_view> block_names[] = {
-    {"ln_1.weight", "attention_norm.gain"},
-    {"ln_1.bias", "attention_norm.bias"},
-    {"attn.c_proj.weight", "attention.output.weight"},
-    {"attn.c_proj.bias", "attention.output.bias"},
-    {"ln_2.weight", "mlp_norm.gain"},
-    {"ln_2.bias", "mlp_norm.bias"},
-    {"mlp.c_fc.weight", "mlp.up.weight"},
-    {"mlp.c_fc.bias", "mlp.up.bias"},
-    {"mlp.c_proj.weight", "mlp.down.weight"},
-    {"mlp.c_proj.bias", "mlp.down.bias"},
-};
-
-/// Names outside of the blocks.
-constexpr std::pair<std::string_view, std::string_view> other_names[] = {
-    {"wte.weight", "token_embedding"}, {"wpe.weight", "position_embedding"}, {"ln_f.weight", "final_norm.gain"},
-    {"ln_f.bias", "final_norm.bias"},  {"lm_head.weight", "head.weight"},
-};
-
-Tensor transposed(const Tensor& tensor) {
-  const std::int64_t rows = tensor.shape.at(0), columns = tensor.shape.at(1);
-  Tensor result{{columns, rows}, std::vector<float>(tensor.values.size())};
-  for (std::int64_t i = 0; i < rows; ++i) {
-    for (std::int64_t j = 0; j < columns; ++j) {
-      result.values[static_cast<std::size_t>(j * rows + i)] = tensor.values[static_cast<std::size_t>(i * columns + j)];
-    }
-  }
-  return result;
-}
-
-/// Third `part` of the rows.
-Tensor third(const Tensor& tensor, std::int64_t part) {
-  if (tensor.shape.at(0) % 3 != 0) throw std::runtime_error("c_attn: rows do not divide by 3");
-  Tensor result{tensor.shape, {}};
-  result.shape[0] /= 3;
-  const std::int64_t size = num_elements(result.shape);
-  result.values.assign(tensor.values.begin() + part * size, tensor.values.begin() + (part + 1) * size);
-  return result;
-}
-
-std::string_view without_prefix(std::string_view name, std::string_view prefix) {
-  return name.starts_with(prefix) ? name.substr(prefix.size()) : name;
-}
-
-template <class Table>
-std::string_view lookup(const Table& table, std::string_view name) {
-  for (const auto& [theirs, ours] : table) {
-    if (theirs == name) return ours;
-  }
-  throw std::runtime_error("no tensor of ours for \"" + std::string(name) + "\"");
-}
-
-/// Renames and splits; matrices of blocks are transposed first if they are [in, out].
-Tensors our_weights(const Tensors& theirs, bool block_matrices_are_in_out) {
+/// The parameters of the model with their shapes, still without values.
+Tensors empty_weights(const config::ModelConfig& config) {
   Tensors ours;
-  for (const auto& [full_name, tensor] : theirs) {
-    const std::string_view name = without_prefix(full_name, "transformer.");
-    if (!name.starts_with("h.")) {
-      ours.emplace(lookup(other_names, name), tensor);
-      continue;
-    }
-    const std::size_t dot = name.find('.', 2);  // h.I.rest
-    const std::string block = "blocks." + std::string(name.substr(2, dot - 2)) + ".";
-    const std::string_view rest = name.substr(dot + 1);
-    if (rest == "attn.bias" || rest == "attn.masked_bias") continue;  // the causal mask, not a parameter
-    const bool transpose = block_matrices_are_in_out && tensor.shape.size() == 2;
-    const Tensor value = transpose ? transposed(tensor) : tensor;
-    if (rest.starts_with("attn.c_attn.")) {
-      const std::string kind(without_prefix(rest, "attn.c_attn."));
-      ours.emplace(block + "attention.query." + kind, third(value, 0));
-      ours.emplace(block + "attention.key." + kind, third(value, 1));
-      ours.emplace(block + "attention.value." + kind, third(value, 2));
-    } else {
-      ours.emplace(block + std::string(lookup(block_names, rest)), value);
-    }
-  }
+  for (const model::ParameterSpec& spec : model::parameter_specs(config))
+    for (int dim = 0; dim < spec.shape.num_dims(); ++dim) ours[spec.name].shape.push_back(spec.shape[dim]);
   return ours;
 }
 
@@ -113,12 +42,54 @@ Tensors read_base64_tensors(const std::string& path) {
   return tensors;
 }
 
-Tensors our_weights_from_nano_sort(const std::string& path) {
-  return our_weights(read_base64_tensors(path), false);
+config::ModelConfig nano_sort_config() {
+  config::ModelConfig config;
+  config.layers = 3;
+  config.hidden = 48;
+  config.heads = 3;
+  config.context = 11;
+  config.vocab = 3;
+  config.tied_head = false;
+  return config;
 }
 
-Tensors our_weights_from_hf_gpt2(const std::string& path) {
-  return our_weights(read_safetensors(path), true);
+Tensors our_weights_from_nano_sort(const std::string& path) {
+  const config::ModelConfig config = nano_sort_config();
+  const Tensors theirs = read_base64_tensors(path);
+  Tensors ours = empty_weights(config);
+  for (const convert::Gpt2Tensor& tensor : convert::gpt2_layout(config)) {
+    const std::vector<float>& values = theirs.at(convert::full_name(tensor.name)).values;
+    const std::size_t num_parts = tensor.parameters.size(), part_size = values.size() / num_parts;
+    for (std::size_t part = 0; part < num_parts; ++part) {
+      const auto first = values.begin() + static_cast<std::ptrdiff_t>(part * part_size);
+      ours.at(tensor.parameters[part]).values.assign(first, first + static_cast<std::ptrdiff_t>(part_size));
+    }
+  }
+  return ours;
+}
+
+Tensors our_weights_from_hf_gpt2(const std::string& folder) {
+  const safetensors::FileSet files(folder);
+  const convert::Inventory inventory(files);
+  std::vector<convert::Claim> claims = inventory.claims();
+  claims.push_back({"model.heads", "4", "no shape depends on it"});
+  const config::ModelConfig config = convert::settle(claims, {});
+  const std::vector<convert::Gpt2Tensor> layout = convert::gpt2_layout(config);
+  inventory.require(layout, "");
+  Tensors ours = empty_weights(config);
+  convert::Workspace workspace;
+  for (const convert::Gpt2Tensor& tensor : layout)
+    convert::from_gpt2(
+        tensor,
+        [&](const std::string& name, std::uint64_t first, std::span<float> values) {
+          inventory.read(name, first, values);
+        },
+        [&](const std::string& parameter, std::uint64_t, std::span<const float> values) {
+          std::vector<float>& taken = ours.at(parameter).values;
+          taken.insert(taken.end(), values.begin(), values.end());
+        },
+        workspace);
+  return ours;
 }
 
 }  // namespace tessera::testing

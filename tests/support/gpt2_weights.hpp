@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "config/config.hpp"
 #include "support/tensor.hpp"
 
 namespace tessera::testing {
@@ -16,9 +17,9 @@ Tensors read_base64_tensors(const std::string& path);
 /// minGPT's state_dict in such a JSON file: matrices are [out, in]; query, key and value are packed as rows of c_attn
 /// [3H, H]; the causal mask, stored as h.I.attn.bias, is left out. The head is always a tensor of its own.
 Tensors our_weights_from_nano_sort(const std::string& path);
+config::ModelConfig nano_sort_config();
 
-/// Hugging Face's GPT-2 in a safetensors file, names with or without "transformer.": matrices are [in, out] (Conv1D);
-/// query, key and value are packed as columns of c_attn [H, 3H]. Without lm_head.weight the head is tied.
-Tensors our_weights_from_hf_gpt2(const std::string& path);
+/// The small GPT-2 of Hugging Face in a folder, as room convert reads it: every tensor of it must be there.
+Tensors our_weights_from_hf_gpt2(const std::string& folder);
 
 }  // namespace tessera::testing
