@@ -121,6 +121,19 @@ BOOST_FIXTURE_TEST_CASE(a_run_writes_the_same_text_after_it_was_out_and_in, BpeR
   BOOST_TEST(evaluated.exit_code == 0, evaluated.errors);
 }
 
+BOOST_FIXTURE_TEST_CASE(an_exported_model_is_the_same_under_transformers, BpeRun) {
+  require_done(checkpoint(export_of(run, folder / "hf")));
+  write_file(folder / "short.txt", "The king said.");
+  const ProcessResult compared =
+      run_shell("python3 " TESSERA_SOURCE_DIR "/scripts/compare_transformers.py " + shell_quoted(run) + " " +
+                shell_quoted(folder / "hf") + " " + shell_quoted(folder / "short.txt") + " --tessera " +
+                shell_quoted(TESSERA_BINARY));
+  if (compared.exit_code == 77)
+    std::cout << "SKIPPED: " << compared.errors << std::flush;
+  else
+    BOOST_TEST(compared.exit_code == 0, compared.output << compared.errors);
+}
+
 BOOST_FIXTURE_TEST_CASE(a_tokenizer_that_hugging_face_lacks_goes_in_our_own_file, RunFixture) {
   require_done(train("--run.steps 1"));
   const ProcessResult out = checkpoint(export_of(run, folder / "hf"));
