@@ -110,8 +110,8 @@ BOOST_FIXTURE_TEST_CASE(unwritable_run_folder, RunFixture) {
 }
 
 BOOST_AUTO_TEST_CASE(every_command_gives_one_message_for_all_ranks) {
-  for (const std::string command :
-       {"train", "generate", "evaluate", "score", "data prepare", "check", "bench", "selftest", "version", "trian"}) {
+  for (const std::string command : {"train", "generate", "evaluate", "score", "data prepare", "checkpoint export",
+                                    "checkpoint import", "check", "bench", "selftest", "version", "trian"}) {
     const ProcessResult result = run_shell(tessera_on(2) + " " + command + " --bogus");
     expect_error(result, 2, command == "trian" ? "'train'" : "bogus");
     BOOST_TEST(result.errors.find("error: ") == result.errors.rfind("error: "), command << ": " << result.errors);

@@ -132,7 +132,8 @@ BOOST_AUTO_TEST_CASE(unknown_commands_and_options_name_the_nearest) {
   BOOST_TEST(run_shell(tessera()).exit_code == 2);
   BOOST_TEST(run_shell(tessera() + " --help").exit_code == 0);
   BOOST_TEST(run_shell(tessera() + " version --json").exit_code == 0);
-  for (const std::string command : {"train", "generate", "evaluate", "score", "check", "bench", "selftest", "data"})
+  for (const std::string command : {"train", "generate", "evaluate", "score", "check", "bench", "selftest", "data",
+                                    "checkpoint", "checkpoint export", "checkpoint import"})
     BOOST_TEST(run_shell(tessera() + " " + command + " --help").exit_code == 0, command);
 }
 
@@ -143,8 +144,9 @@ BOOST_AUTO_TEST_CASE(output_that_does_not_arrive_is_a_failure) {
 }
 
 BOOST_AUTO_TEST_CASE(what_is_given_too_often_or_has_no_use_is_refused) {
-  for (const std::string command : {"generate", "evaluate", "score a", "version", "selftest", "bench", "check",
-                                    "data inspect a", "data encode", "data decode"})
+  for (const std::string command :
+       {"generate", "evaluate", "score a", "version", "selftest", "bench", "check", "data inspect a", "data encode",
+        "data decode", "checkpoint export a", "checkpoint import a"})
     expect_error(run_shell(tessera() + " " + command + " surplus"), 2, "'surplus'");
   expect_error(run_shell(tessera() + " generate --seed 1 --seed 2"), 2, "--seed is given more than once");
   expect_error(run_shell(tessera() + " version --json --json"), 2, "--json is given more than once");
