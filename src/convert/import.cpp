@@ -77,6 +77,18 @@ void require_same_head(const Inventory& inventory, const config::ModelConfig& co
   }
 }
 
+/// Those of the layout and no other, but for a second head.
+void require_tensors(const Inventory& inventory, std::vector<Gpt2Tensor> layout, const config::ModelConfig& config,
+                     Workspace& workspace) {
+  const bool second_head = config.tied_head && inventory.holds(kHead);
+  if (second_head) {
+    const auto rows = static_cast<std::uint64_t>(config.vocab), columns = static_cast<std::uint64_t>(config.hidden);
+    layout.push_back({kHead, {rows, columns}, false, {}});
+  }
+  inventory.require(layout);
+  if (second_head) require_same_head(inventory, config, workspace);
+}
+
 void require_output(const std::string& output) {
   if (fs::exists(fs::symlink_status(output))) base::fail_usage("'{}' exists: name another file", output);
   const auto step = checkpoint::step_of(fs::path(output).filename().string());
@@ -129,12 +141,10 @@ ImportReport import_gpt2(const ImportOptions& options, const text::Tokenizer& to
   assume(claims, inventory, report.assumptions);
   const config::ModelConfig config = report.model = settle(claims, {});
   const std::vector<Gpt2Tensor> layout = gpt2_layout(config);
-  const bool second_head = config.tied_head && inventory.holds(kHead);
-  inventory.require(layout, second_head ? kHead : "");
+  Workspace workspace;
+  require_tensors(inventory, layout, config, workspace);
   require_tokens(tokenizer, config);
 
-  Workspace workspace;
-  if (second_head) require_same_head(inventory, config, workspace);
   checkpoint::FileWriter writer(options.output, state_of(config, tokenizer, options.version), datasets_of(config));
   for (const Gpt2Tensor& tensor : layout) {
     from_gpt2(

@@ -3,6 +3,7 @@
 
 #include <charconv>
 #include <fmt/ranges.h>
+#include <optional>
 #include <set>
 
 #include "base/error.hpp"
@@ -81,12 +82,12 @@ std::vector<Claim> Inventory::claims() const {
           {"model.layers", std::to_string(num_blocks()), "blocks h.N in the files"}};
 }
 
-void Inventory::require(const std::vector<Gpt2Tensor>& layout, const std::string& passed_over) const {
+void Inventory::require(const std::vector<Gpt2Tensor>& layout) const {
   std::string problems;
   const auto note = [&](const std::string& name, const std::string& what) {
     problems += fmt::format("\n  {} {}", shown(name), what);
   };
-  std::set<std::string, std::less<>> known{passed_over};
+  std::set<std::string, std::less<>> known;
   for (const Gpt2Tensor& wanted : layout) {
     known.insert(wanted.name);
     const auto found = tensors_.find(wanted.name);

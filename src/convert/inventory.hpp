@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,8 +29,8 @@ class Inventory {
   std::vector<Claim> claims() const;
 
   /// Throws base::UsageError that lists every tensor of the layout that is missing, of another shape or of a type that
-  /// is not read, and every other one that there is. `passed_over` is none of the latter.
-  void require(const std::vector<Gpt2Tensor>& layout, const std::string& passed_over) const;
+  /// is not read, and every other one that there is.
+  void require(const std::vector<Gpt2Tensor>& layout) const;
 
  private:
   std::int64_t num_blocks() const;

@@ -75,7 +75,7 @@ Tensors our_weights_from_hf_gpt2(const std::string& folder) {
   claims.push_back({"model.heads", "4", "no shape depends on it"});
   const config::ModelConfig config = convert::settle(claims, {});
   const std::vector<convert::Gpt2Tensor> layout = convert::gpt2_layout(config);
-  inventory.require(layout, "");
+  inventory.require(layout);
   Tensors ours = empty_weights(config);
   convert::Workspace workspace;
   for (const convert::Gpt2Tensor& tensor : layout)

@@ -177,6 +177,7 @@ BOOST_FIXTURE_TEST_CASE(a_head_is_tied_if_the_files_say_so, Folder) {
   BOOST_TEST(import_tensors(*this, Tensors(false), tied).model.tied_head);
   fs::remove(path / "in.h5");
   refused(*this, Tensors(), {"\"lm_head.weight\" is missing"}, untied);
+  refused(*this, Tensors(false).set("lm_head.weight", {2, 6}), {"\"lm_head.weight\" has the shape [2, 6]"}, tied);
   fs::remove_all(path / "model");
   const std::string model = Tensors(false).write(*this, "model"), file = model + "/model.safetensors";
   const safetensors::FileSet files(model);
