@@ -34,10 +34,11 @@ std::string tessera() {
   return "OMP_NUM_THREADS=1 " + shell_quoted(TESSERA_BINARY);
 }
 
-std::string tessera_on(int ranks) {
+std::string tessera_on(int ranks, const std::string& mpirun_options) {
   return "OMP_NUM_THREADS=1 OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_mpi_yield_when_idle=1 "
          "mpirun -n " +
-         std::to_string(ranks) + " --oversubscribe --bind-to none " + shell_quoted(TESSERA_BINARY);
+         std::to_string(ranks) + " --oversubscribe --bind-to none " + mpirun_options + " " +
+         shell_quoted(TESSERA_BINARY);
 }
 
 TestFolder::TestFolder() {

@@ -20,8 +20,9 @@ std::string shell_quoted(const std::string& text);
 
 /// Path of the tessera binary, quoted for the shell.
 std::string tessera();
-/// "mpirun -n N ... tessera" with the settings a small test machine needs and one thread a rank.
-std::string tessera_on(int ranks);
+/// "mpirun -n N ... tessera" with the settings a small test machine needs and one thread a rank, and more options of
+/// mpirun.
+std::string tessera_on(int ranks, const std::string& mpirun_options = "");
 
 /// A new folder in the temporary folder, removed with its contents by the destructor.
 class TestFolder {
