@@ -3,7 +3,7 @@
 # Builds everything and runs all tests; the last line is "N passed, N failed, N skipped".
 #   scripts/test.sh                  all labels, and unit and golden tests once more under sanitizers
 #   scripts/test.sh --quick          without the sanitizers
-#   scripts/test.sh --label unit     one label (unit, golden, mpi, cli, parity, slurm), without the sanitizers
+#   scripts/test.sh --label unit     one label (unit, golden, mpi, cli, parity, slurm, faults), without the sanitizers
 set -eu
 cd "$(dirname "$0")/.."
 
