@@ -2,6 +2,7 @@
 // One small file per subcommand; main.cpp finds it in the table of commands.cpp.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,14 +22,16 @@ struct Command {
   const char* name;
   const char* summary;  ///< one line for `tessera help`
   base::ExitCode (*run)(Invocation& invocation);
-  void (*before_mpi)(const std::vector<std::string>& arguments) = nullptr;  ///< called before MPI starts, on every rank
+  /// Called before MPI starts, on every rank. Returns an exit code if that was all there is to do: MPI never starts
+  /// then.
+  std::optional<base::ExitCode> (*before_mpi)(const std::vector<std::string>& arguments) = nullptr;
 };
 
 /// All subcommands, in the order of the help text.
 const std::vector<Command>& commands();
 
 base::ExitCode run_train(Invocation& invocation);
-void prepare_train(const std::vector<std::string>& arguments);
+std::optional<base::ExitCode> prepare_train(const std::vector<std::string>& arguments);
 base::ExitCode run_generate(Invocation& invocation);
 base::ExitCode run_evaluate(Invocation& invocation);
 base::ExitCode run_score(Invocation& invocation);
@@ -37,7 +40,7 @@ base::ExitCode run_checkpoint(Invocation& invocation);
 base::ExitCode run_check(Invocation& invocation);
 base::ExitCode run_bench(Invocation& invocation);
 base::ExitCode run_selftest(Invocation& invocation);
-void start_selftest_ranks(const std::vector<std::string>& arguments);
+std::optional<base::ExitCode> start_selftest_ranks(const std::vector<std::string>& arguments);
 base::ExitCode run_version(Invocation& invocation);
 
 }  // namespace tessera::tools

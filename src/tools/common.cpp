@@ -103,17 +103,17 @@ void print_warnings(const Invocation& invocation, const config::Config& config, 
   for (const std::string& warning : config::warnings(config, ranks)) fmt::print(stderr, "warning: {}\n", warning);
 }
 
-PlainCall::PlainCall(Invocation& invocation, const char* command, const std::vector<config::Flag>& flags,
-                     std::size_t most_positional)
+PlainCall::PlainCall(const std::vector<std::string>& arguments, bool shows, const char* command,
+                     const std::vector<config::Flag>& flags, std::size_t most_positional)
     : command_(command) {
-  if (wants_help(invocation.arguments)) {
+  if (wants_help(arguments)) {
     help_shown_ = true;
-    if (!invocation.is_root()) return;
+    if (!shows) return;
     fmt::print("Usage: tessera {} [options]\n\n", command);
     print_flags(flags);
     return;
   }
-  config::ParsedFlags parsed = config::parse_flags(invocation.arguments, flags);
+  config::ParsedFlags parsed = config::parse_flags(arguments, flags);
   values_ = std::move(parsed.flags);
   positional_ = std::move(parsed.positional);
   if (positional_.size() > most_positional)

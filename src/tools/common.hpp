@@ -52,8 +52,12 @@ void print_warnings(const Invocation& invocation, const config::Config& config, 
 /// rank that asks. So that one message comes of them, commands read options in on_root() or comm::together().
 class PlainCall {
  public:
-  PlainCall(Invocation& invocation, const char* command, const std::vector<config::Flag>& flags,
-            std::size_t most_positional = 0);
+  PlainCall(const Invocation& invocation, const char* command, const std::vector<config::Flag>& flags,
+            std::size_t most_positional = 0)
+      : PlainCall(invocation.arguments, invocation.is_root(), command, flags, most_positional) {}
+  /// Before there are ranks. `shows`: whether this process prints the help.
+  PlainCall(const std::vector<std::string>& arguments, bool shows, const char* command,
+            const std::vector<config::Flag>& flags, std::size_t most_positional = 0);
 
   bool help_shown() const { return help_shown_; }
   bool has(const std::string& flag) const { return values_.contains(flag); }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <fmt/core.h>
 #include <new>
@@ -9,6 +8,7 @@
 #include "base/version.hpp"
 #include "config/nearest.hpp"
 #include "tools/command.hpp"
+#include "tools/launcher.hpp"
 #include "tools/standard_output.hpp"
 
 namespace {
@@ -31,15 +31,8 @@ const Command* find(std::string_view name) {
   return nullptr;
 }
 
-/// Before MPI has started, the launcher's environment tells ranks apart: what all would print alike, one prints.
-bool is_first_process() {
-  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"})
-    if (const char* rank = std::getenv(name)) return std::string_view(rank) == "0";
-  return true;
-}
-
 int unknown_command(std::string_view name) {
-  if (!is_first_process()) return static_cast<int>(ExitCode::usage);
+  if (!tessera::tools::is_first_process()) return static_cast<int>(ExitCode::usage);
   std::vector<std::string> names;
   for (const Command& command : tessera::tools::commands()) names.emplace_back(command.name);
   fmt::print(stderr, "error: '{}' is not a command of tessera; the nearest is '{}'. `tessera help` lists all\n", name,
@@ -60,6 +53,21 @@ int finish(int code) {
   constexpr int failed = static_cast<int>(ExitCode::failed);
   if (code == failed || tessera::tools::flush_standard_output()) return code;
   return code == 0 ? failed : code;
+}
+
+/// Exit code if the process ends before MPI starts.
+std::optional<int> before_mpi(const Command& command, const std::vector<std::string>& arguments) {
+  if (!command.before_mpi) return {};
+  try {
+    const std::optional<ExitCode> code = command.before_mpi(arguments);
+    return code ? std::optional(static_cast<int>(*code)) : std::nullopt;
+  } catch (const tessera::base::Error& error) {
+    fmt::print(stderr, "error: {}\n", error.what());
+    return static_cast<int>(error.code());
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "error: {}\n", describe(error));
+    return static_cast<int>(ExitCode::failed);
+  }
 }
 
 /// Runs the command. Errors that all ranks share end in order; an error of one rank ends the whole job at once, as the
@@ -93,19 +101,12 @@ int main(int argc, char** argv) {
   tessera::tools::claim_standard_files();
   const std::string_view name = argc > 1 ? argv[1] : "";
   if (name.empty() || name == "help" || name == "--help" || name == "-h") {
-    if (is_first_process()) print_help();
+    if (tessera::tools::is_first_process()) print_help();
     return finish(static_cast<int>(name.empty() ? ExitCode::usage : ExitCode::done));
   }
   const Command* command = find(name == "--version" ? std::string_view("version") : name);
   if (!command) return unknown_command(name);
-  if (command->before_mpi) {
-    try {
-      command->before_mpi({argv + 2, argv + argc});
-    } catch (const tessera::base::Error& error) {
-      fmt::print(stderr, "error: {}\n", error.what());
-      return static_cast<int>(error.code());
-    }
-  }
+  if (const std::optional<int> code = before_mpi(*command, {argv + 2, argv + argc})) return finish(*code);
   try {
     tessera::comm::Environment environment(argc, argv);
     tessera::comm::Communicator world = tessera::comm::Communicator::world(kDefaultTimeoutSeconds);

@@ -16,6 +16,7 @@
 #include "tensor/library.hpp"
 #include "tools/command.hpp"
 #include "tools/common.hpp"
+#include "tools/launcher.hpp"
 #include "tools/synthetic.hpp"
 #include "train/layouts.hpp"
 #include "train/parity.hpp"
@@ -30,10 +31,6 @@ const std::vector<config::Flag> kFlags = {
     {"full", false, "clip values with every schedule and zero stage too (half as long again)"},
     {"json", false, "print one JSON object"},
 };
-
-bool is_started_by_launcher() {
-  return std::getenv("OMPI_COMM_WORLD_SIZE") || std::getenv("PMI_SIZE") || std::getenv("PMIX_RANK");
-}
 
 /// Faults by the names that --break takes.
 constexpr std::pair<const char*, base::Fault> kFaults[] = {
@@ -245,13 +242,13 @@ void print_end(const std::vector<Row>& rows) {
 
 /// `--ranks N` without mpirun: replaces this process by `mpirun -n N tessera selftest`. MPI must not have started yet,
 /// as the new program would inherit its traces.
-void start_selftest_ranks(const std::vector<std::string>& arguments) {
-  if (wants_help(arguments) || is_started_by_launcher()) return;
+std::optional<base::ExitCode> start_selftest_ranks(const std::vector<std::string>& arguments) {
+  if (wants_help(arguments) || is_started_by_launcher()) return {};
   const config::ParsedFlags parsed = config::parse_flags(arguments, kFlags);
   const auto ranks = parsed.flags.find("ranks");
-  if (ranks == parsed.flags.end()) return;
+  if (ranks == parsed.flags.end()) return {};
   const int wanted = parse_ranks(ranks->second.back());
-  if (wanted == 1) return;
+  if (wanted == 1) return {};
   char self[4096] = {};
   if (::readlink("/proc/self/exe", self, sizeof self - 1) < 0)
     base::fail("cannot find this program: {}", std::strerror(errno));

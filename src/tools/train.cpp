@@ -28,8 +28,9 @@ void print_opening(const comm::Mesh& mesh, const config::Config& config, const t
 }  // namespace
 
 /// Before MPI starts, so that its threads leave the signals alone and one that comes early is not lost.
-void prepare_train(const std::vector<std::string>&) {
+std::optional<base::ExitCode> prepare_train(const std::vector<std::string>&) {
   listen_for_stop_signals();
+  return {};
 }
 
 base::ExitCode run_train(Invocation& invocation) {
