@@ -12,8 +12,6 @@
 namespace tessera::checkpoint {
 namespace {
 
-constexpr std::int64_t kPieceElements = std::int64_t{1} << 18;
-
 /// What goes wrong behind a sound first block, HDF5's own troubles among them, is damage; but not what the system
 /// refuses, as the file may be sound and the next attempt work.
 template <class Read>
@@ -116,20 +114,27 @@ void FileReader::read(const Tensor& tensor, std::int64_t first, std::span<float>
   bytes_.read_at(tensor.offset + static_cast<std::uint64_t>(first) * sizeof(float), values.data(), values.size_bytes());
 }
 
-bool FileReader::is_sound(const Tensor& tensor) const {
-  std::vector<float> piece(static_cast<std::size_t>(std::min(kPieceElements, tensor.num_elements())));
-  std::uint64_t sum = 0;
-  for (std::int64_t first = 0; first < tensor.num_elements(); first += kPieceElements) {
-    const std::int64_t count = std::min(kPieceElements, tensor.num_elements() - first);
-    read(tensor, first, std::span(piece).first(static_cast<std::size_t>(count)));
-    sum += sum_of_elements(piece.data(), count, first);
+void FileReader::for_each_piece(
+    const Tensor& tensor, const std::function<void(std::int64_t first, std::span<const float> values)>& visit) const {
+  std::vector<float> values(static_cast<std::size_t>(std::min(piece_elements, tensor.num_elements())));
+  for (std::int64_t first = 0; first < tensor.num_elements(); first += piece_elements) {
+    const std::int64_t count = std::min(piece_elements, tensor.num_elements() - first);
+    const std::span<float> piece = std::span(values).first(static_cast<std::size_t>(count));
+    read(tensor, first, piece);
+    visit(first, piece);
   }
+}
+
+bool FileReader::is_sound(const Tensor& tensor) const {
+  std::uint64_t sum = 0;
+  for_each_piece(tensor, [&](std::int64_t first, std::span<const float> values) {
+    sum += sum_of_elements(values.data(), static_cast<std::int64_t>(values.size()), first);
+  });
   return hex(sum) == tensor.sum;
 }
 
 void FileReader::verify(const Tensor& tensor) const {
-  if (!is_sound(tensor))
-    fail_damaged("checkpoint '{}' is damaged: {} has a wrong checksum; use an older one", path_, tensor.path);
+  if (!is_sound(tensor)) fail_wrong_checksum(path_, tensor.path);
 }
 
 RunState read_state(const std::string& path) {

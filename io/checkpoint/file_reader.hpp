@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -38,9 +39,14 @@ class FileReader {
   /// False for a file of weights only, from which no training resumes.
   bool has_optimizer() const;
 
+  /// Elements that are read at once where all of a tensor is: few enough to stay in the cache.
+  static constexpr std::int64_t piece_elements = std::int64_t{1} << 18;
   /// values = elements from the row-major index `first` on.
   void read(const Tensor& tensor, std::int64_t first, std::span<float> values) const;
-  /// Reads all of a tensor in pieces. True if its bytes have its sum64.
+  /// Reads all of a tensor in pieces, in order.
+  void for_each_piece(const Tensor& tensor,
+                      const std::function<void(std::int64_t first, std::span<const float> values)>& visit) const;
+  /// Reads all of a tensor. True if its bytes have its sum64.
   bool is_sound(const Tensor& tensor) const;
   /// The same, but throws DamagedError naming file and dataset.
   void verify(const Tensor& tensor) const;

@@ -23,6 +23,10 @@ template <class... Args>
   throw DamagedError(fmt::format(format, std::forward<Args>(args)...));
 }
 
+[[noreturn]] inline void fail_wrong_checksum(const std::string& path, const std::string& dataset) {
+  fail_damaged("checkpoint '{}' is damaged: {} has a wrong checksum; use an older one", path, dataset);
+}
+
 /// The group of the weights, and how paths in it begin.
 inline constexpr const char* model_group = "/model";
 inline constexpr const char* model_prefix = "/model/";
