@@ -9,7 +9,8 @@
 // all other bytes (user_block.hpp).
 //
 // Which header for what: saver.hpp saves from all ranks, tiles.hpp reads on all ranks, file_writer.hpp and
-// file_reader.hpp are for one process and one tensor after the other, verify.hpp is for files of strangers.
+// file_reader.hpp are for one process and one tensor after the other, verify.hpp is for files of strangers,
+// statistics.hpp and average.hpp are for people who look at models.
 #pragma once
 
 #include <cstdint>
@@ -72,6 +73,19 @@ std::vector<std::string> list_newest_first(const std::string& dir);
 /// The files that a checkpoint path as users give it may mean, newest first: a file, or those of a folder `checkpoints`
 /// or of a run folder. Throws base::UsageError if there is none.
 std::vector<std::string> candidates(const std::string& path);
+
+/// The folder of the checkpoints that a path as users give it means: itself, or its folder `checkpoints`. Throws
+/// base::UsageError if no file there is named like a checkpoint or a remnant of one.
+std::string folder_of(const std::string& path);
+
+/// A file that was to be a checkpoint, or was one.
+struct Remnant {
+  std::string path;
+  std::int64_t step = 0;
+  bool is_aside = false;  ///< as it was damaged; else a save is in flight or was cut off
+};
+/// Those in `dir`, newest first.
+std::vector<Remnant> list_remnants(const std::string& dir);
 
 /// Removes the files that saves into `dir` left when they were cut off. Returns their paths.
 std::vector<std::string> remove_leftovers(const std::string& dir);

@@ -5,6 +5,7 @@
 #include <fmt/core.h>
 #include <iterator>
 #include <map>
+#include <tuple>
 
 #include "base/error.hpp"
 #include "checkpoint/checkpoint.hpp"
@@ -16,7 +17,7 @@ namespace tessera::checkpoint {
 namespace fs = std::filesystem;
 
 namespace {
-constexpr std::string_view kPrefix = "step-", kSuffix = ".h5";
+constexpr std::string_view kPrefix = "step-", kSuffix = ".h5", kAside = ".damaged", kTemporary = ".tmp";
 }
 
 std::int64_t Dataset::num_elements() const {
@@ -64,16 +65,40 @@ std::vector<std::string> list_newest_first(const std::string& dir) {
   return paths;
 }
 
-std::vector<std::string> remove_leftovers(const std::string& dir) {
-  std::vector<std::string> removed;
+std::vector<Remnant> list_remnants(const std::string& dir) {
+  std::vector<Remnant> remnants;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(dir, error)) {
-    const bool is_ours = entry.path().extension() == ".tmp" && step_of(entry.path().stem().string());
-    if (is_ours && entry.is_regular_file(error)) removed.push_back(entry.path().string());
+    const std::string name = entry.path().filename().string();
+    const std::size_t suffix = name.find(kSuffix);
+    if (suffix == std::string::npos || !entry.is_regular_file(error)) continue;
+    const std::string behind = name.substr(suffix + kSuffix.size());
+    const auto step = step_of(name.substr(0, suffix + kSuffix.size()));
+    const bool is_aside = behind == kAside || behind.starts_with(std::string(kAside) + ".");
+    if (step && (is_aside || behind == kTemporary)) remnants.push_back({entry.path().string(), *step, is_aside});
   }
-  for (const std::string& path : removed) fs::remove(path);
+  std::sort(remnants.begin(), remnants.end(),
+            [](const Remnant& a, const Remnant& b) { return std::tie(b.step, a.path) < std::tie(a.step, b.path); });
+  return remnants;
+}
+
+std::vector<std::string> remove_leftovers(const std::string& dir) {
+  std::vector<std::string> removed;
+  for (const Remnant& remnant : list_remnants(dir)) {
+    if (remnant.is_aside) continue;
+    fs::remove(remnant.path);
+    removed.push_back(remnant.path);
+  }
   return removed;
 }
+
+namespace {
+
+[[noreturn]] void fail_empty(const std::string& path) {
+  base::fail_usage("'{}' holds no checkpoint (step-*.h5), and no folder 'checkpoints' with one", path);
+}
+
+}  // namespace
 
 std::vector<std::string> candidates(const std::string& path) {
   std::error_code error;
@@ -81,13 +106,22 @@ std::vector<std::string> candidates(const std::string& path) {
   if (!fs::is_directory(path, error)) return {path};
   for (const std::string& dir : {path, path + "/checkpoints"})
     if (const std::vector<std::string> files = list_newest_first(dir); !files.empty()) return files;
-  base::fail_usage("'{}' holds no checkpoint (step-*.h5), and no folder 'checkpoints' with one", path);
+  fail_empty(path);
+}
+
+std::string folder_of(const std::string& path) {
+  std::error_code error;
+  if (!fs::exists(path, error)) base::fail_usage("'{}' does not exist: name a run folder", path);
+  if (!fs::is_directory(path, error)) base::fail_usage("'{}' is a file: name its folder, or a run folder", path);
+  for (const std::string& dir : {path, path + "/checkpoints"})
+    if (!list_files(dir).empty() || !list_remnants(dir).empty()) return dir;
+  fail_empty(path);
 }
 
 std::string set_aside(const std::string& path) {
-  std::string aside = path + ".damaged";
+  std::string aside = path + std::string(kAside);
   for (int number = 2; fs::exists(fs::symlink_status(aside)); ++number)
-    aside = fmt::format("{}.damaged.{}", path, number);
+    aside = fmt::format("{}{}.{}", path, kAside, number);
   std::error_code error;
   fs::rename(path, aside, error);
   if (error) base::fail_usage("damaged checkpoint '{}' cannot be renamed: {}. Move it away", path, error.message());
