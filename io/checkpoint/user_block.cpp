@@ -42,7 +42,7 @@ std::uint64_t hash_of_block(Words words) {
 std::uint64_t hash_of_metadata(const ByteSource& bytes, std::uint64_t block_bytes, const std::vector<Extent>& tensors) {
   const std::unique_ptr<XXH3_state_t, XXH_errorcode (*)(XXH3_state_t*)> state(XXH3_createState(), XXH3_freeState);
   if (!state || XXH3_64bits_reset(state.get()) != XXH_OK) base::fail("no memory for a checksum");
-  std::vector<char> piece(kPieceBytes);
+  std::vector<char> piece(static_cast<std::size_t>(std::min<std::uint64_t>(kPieceBytes, bytes.size)));
   const auto add = [&](std::uint64_t from, std::uint64_t to) {
     while (from < to) {
       const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(to - from, piece.size()));
