@@ -11,6 +11,7 @@
 
 #include "base/error.hpp"
 #include "base/posix_file.hpp"
+#include "checkpoint/file_reader.hpp"
 #include "checkpoint/striping.hpp"
 #include "checkpoint/tiles.hpp"
 #include "comm/together.hpp"
@@ -125,6 +126,11 @@ std::string RunFolder::read(const std::string& path, Replica& replica, const Run
   try {
     state = checkpoint::read_state(*ranks_, path);
     comm::together(*ranks_, "checkpoint compared", [&] {
+      if (ranks_->rank() == 0 && !checkpoint::FileReader(path).has_optimizer())
+        base::fail_usage(
+            "checkpoint '{}' holds weights only, so no training goes on from it: to begin a new one with its weights, "
+            "set run.init_from = {} and another run.dir",
+            path, path);
       if (state.tokenizer_fingerprint != data.first_file().fingerprint())
         base::fail_usage(
             "checkpoint '{}' was trained with another tokenizer (fingerprint {}) than data.train = '{}' (fingerprint "
