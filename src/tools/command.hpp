@@ -37,6 +37,7 @@ base::ExitCode run_evaluate(Invocation& invocation);
 base::ExitCode run_score(Invocation& invocation);
 base::ExitCode run_data(Invocation& invocation);
 base::ExitCode run_checkpoint(Invocation& invocation);
+std::optional<base::ExitCode> checkpoint_before_mpi(const std::vector<std::string>& arguments);
 base::ExitCode run_check(Invocation& invocation);
 base::ExitCode run_bench(Invocation& invocation);
 base::ExitCode run_selftest(Invocation& invocation);

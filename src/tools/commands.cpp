@@ -10,7 +10,7 @@ const std::vector<Command>& commands() {
       {"evaluate", "perplexity and bits per byte over a text or token file", run_evaluate},
       {"score", "log-probability of each token of a text", run_score},
       {"data", "prepare | inspect | train-tokenizer | encode | decode", run_data},
-      {"checkpoint", "export | import", run_checkpoint},
+      {"checkpoint", "list | show | verify | prune | average | export | import", run_checkpoint, checkpoint_before_mpi},
       {"check", "check a configuration, count parameters, predict memory; no training", run_check},
       {"bench", "time of a training step against this machine's own matrix rate", run_bench},
       {"selftest", "train a tiny model under every layout that fits and compare with one process", run_selftest,
