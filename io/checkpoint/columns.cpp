@@ -5,6 +5,7 @@
 #include <fmt/core.h>
 #include <stdexcept>
 
+#include "checkpoint/files.hpp"
 #include "comm/together.hpp"
 
 namespace tessera::checkpoint {
@@ -74,15 +75,27 @@ std::vector<ColumnCut> column_cuts(const comm::Communicator& axis, const std::ve
   return cuts;
 }
 
-std::int64_t num_exchanged_elements(const std::vector<tensor::Tile>& counted, int ranks, int rank) {
-  std::int64_t elements = 0, rotation = 0;
-  for (const tensor::Tile& tile : counted) {
-    if (ranks == 1 || !lacks_columns(tile)) continue;
+std::vector<TensorTile> in_file_order(std::vector<TensorTile> tiles) {
+  std::erase_if(tiles, [](const TensorTile& tensor) { return !tensor.counted || tensor.tile.num_elements() == 0; });
+  std::sort(tiles.begin(), tiles.end(),
+            [](const TensorTile& a, const TensorTile& b) { return dataset_path(a) < dataset_path(b); });
+  return tiles;
+}
+
+std::uint64_t copied_bytes(std::vector<TensorTile> tiles, int ranks, int rank, bool async) {
+  std::int64_t elements = 0, largest = 0, rotation = 0;
+  for (const TensorTile& tensor : in_file_order(std::move(tiles))) {
+    const tensor::Tile& tile = tensor.tile;
+    if (ranks == 1 || !lacks_columns(tile)) {
+      elements += tile.num_elements();
+      continue;
+    }
     const std::int64_t width = tile.global_shape[1];
     const std::vector<tensor::Range> rows = deal_rows(tile.extent[0], width * kElementBytes, ranks, rotation++);
     elements += rows[index(rank)].size * width;
+    largest = std::max(largest, rows[index(rank)].size * width);
   }
-  return elements;
+  return static_cast<std::uint64_t>((async ? elements : largest) + largest) * sizeof(float);
 }
 
 void gather_columns(const comm::Communicator& axis, const ColumnCut& cut, const float* tile, float* whole,

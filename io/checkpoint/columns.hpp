@@ -35,12 +35,16 @@ bool lacks_columns(const tensor::Tile& tile);
 /// with rank `rotation` modulo their number. Pure.
 std::vector<tensor::Range> deal_rows(std::int64_t num_rows, std::int64_t row_bytes, int ranks, std::int64_t rotation);
 
+/// The counted tiles that are not empty, in the order in which they lie in a file.
+std::vector<TensorTile> in_file_order(std::vector<TensorTile> tiles);
+
 /// The exchange of each counted tile that lacks columns, in the order of `tiles`; none on an axis of one rank. Throws
 /// std::logic_error, on every rank alike, unless the ranks' tiles are the columns of the same rows. Collective.
 std::vector<ColumnCut> column_cuts(const comm::Communicator& axis, const std::vector<TensorTile>& tiles);
 
-/// Elements of the rows that rank `rank` of an axis has whole of counted tiles that lack columns. Pure.
-std::int64_t num_exchanged_elements(const std::vector<tensor::Tile>& counted, int ranks, int rank);
+/// Bytes that a Saver with these tiles (of which it needs no data) copies on rank `rank` of a columns axis: with async
+/// all that it writes, else the largest exchange; and as much as the largest exchange on the way. Pure.
+std::uint64_t copied_bytes(std::vector<TensorTile> tiles, int ranks, int rank, bool async);
 
 /// whole [my_rows, width] = the rows of this rank, from the tiles [rows, own columns] of all. `scratch`: as large as
 /// `whole`. Collective.

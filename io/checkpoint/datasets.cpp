@@ -72,9 +72,20 @@ std::size_t index_of(const std::vector<Dataset>& datasets, const TensorTile& ten
 
 std::vector<std::uint64_t> add_over_ranks(const comm::Communicator& ranks, const std::vector<std::uint64_t>& numbers,
                                           const char* what) {
-  std::vector<std::uint64_t> all(numbers.size() * static_cast<std::size_t>(ranks.size())), sums(numbers.size());
-  ranks.all_gather<std::uint64_t>(numbers, all, what);
-  for (std::size_t i = 0; i < all.size(); ++i) sums[i % sums.size()] += all[i];
+  constexpr int kTag = 2;
+  std::vector<std::uint64_t> sums = numbers, theirs(numbers.size());
+  for (int bit = 1; bit < ranks.size(); bit *= 2) {  // a tree: sums modulo 2^64 have the same bits in any order
+    if (ranks.rank() % (2 * bit) == bit) {
+      comm::Request send = ranks.isend<std::uint64_t>(sums, ranks.rank() - bit, kTag);
+      ranks.wait(send, what);
+      break;
+    }
+    if (ranks.rank() + bit >= ranks.size()) continue;
+    comm::Request receive = ranks.ireceive<std::uint64_t>(theirs, ranks.rank() + bit, kTag);
+    ranks.wait(receive, what);
+    for (std::size_t i = 0; i < sums.size(); ++i) sums[i] += theirs[i];
+  }
+  ranks.broadcast<std::uint64_t>(sums, 0, what);
   return sums;
 }
 

@@ -3,9 +3,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <exception>
 #include <filesystem>
 #include <fmt/core.h>
-#include <future>
+#include <system_error>
 
 #include "base/error.hpp"
 #include "base/stopwatch.hpp"
@@ -49,20 +50,48 @@ Saver::Saver(const comm::Communicator& ranks, const comm::Communicator& columns,
              SaveSettings settings)
     : ranks_(&ranks),
       columns_(&columns),
-      tiles_(std::move(tiles)),
       settings_(std::move(settings)),
-      datasets_(datasets_of(ranks, tiles_)),
-      cuts_(column_cuts(columns, tiles_)) {
-  std::erase_if(tiles_, [](const TensorTile& tensor) { return !tensor.counted || tensor.tile.num_elements() == 0; });
-  for (const ColumnCut& cut : cuts_) buffer_elements_ += cut.num_elements();
-  for (const TensorTile& tensor : tiles_)
-    if (settings_.async && (cuts_.empty() || !lacks_columns(tensor.tile)))
-      buffer_elements_ += tensor.tile.num_elements();
-  buffer_ = std::make_unique_for_overwrite<float[]>(static_cast<std::size_t>(buffer_elements_));
+      datasets_(datasets_of(ranks, tiles)),
+      tiles_(in_file_order(std::move(tiles))) {
+  cuts_ = column_cuts(columns, tiles_);
+  orders_.bytes_per_second = settings_.bytes_per_second;
+  for (const ColumnCut& cut : cuts_) scratch_elements_ = std::max(scratch_elements_, cut.num_elements());
   plan_stretches();
 }
 
-Saver::~Saver() = default;  // futures of std::async wait for their threads
+Saver::~Saver() {
+  orders_.give_up = true;  // futures of std::async wait for their threads
+}
+
+/// What this rank writes, and from where: the same in every save. Whole rows that columns are gathered to lie in the
+/// buffer, with async all at once, without one after the other.
+void Saver::plan_stretches() {
+  const auto exchanges = [&](const TensorTile& tensor) { return !cuts_.empty() && lacks_columns(tensor.tile); };
+  if (settings_.async) {
+    for (const ColumnCut& cut : cuts_) buffer_elements_ += cut.num_elements();
+    for (const TensorTile& tensor : tiles_)
+      if (!exchanges(tensor)) buffer_elements_ += tensor.tile.num_elements();
+  } else {
+    buffer_elements_ = scratch_elements_;
+  }
+  buffer_ = std::make_unique_for_overwrite<float[]>(static_cast<std::size_t>(buffer_elements_));
+  const float* next = buffer_.get();
+  std::size_t next_cut = 0;
+  for (const TensorTile& tensor : tiles_) {
+    const std::size_t dataset = index_of(datasets_, tensor);
+    if (exchanges(tensor)) {
+      const ColumnCut& cut = cuts_[next_cut++];
+      if (cut.num_elements() > 0) stretches_.push_back({dataset, cut.first_element(), cut.num_elements(), next});
+      if (settings_.async) next += cut.num_elements();
+      continue;
+    }
+    const float* const data = settings_.async ? next : tensor.data.as<float>();
+    if (settings_.async) next += tensor.tile.num_elements();
+    for_each_run(tensor.tile, [&](const Run& run) {
+      stretches_.push_back({dataset, run.global_element, run.num_elements, data + run.tile_element});
+    });
+  }
+}
 
 /// Errors of a save in flight end it.
 template <class Action>
@@ -98,41 +127,16 @@ std::optional<Saved> Saver::begin(const RunState& state) {
 }
 
 void Saver::start(const RunState& state) {
-  WriteJob job{
-      temporary_name(save_->path), std::vector<std::uint64_t>(datasets_.size()), {}, settings_.bytes_per_second};
+  std::vector<std::uint64_t> offsets(datasets_.size());
   comm::together(*ranks_, "layout of the checkpoint", [&] {
     if (ranks_->rank() != 0) return;
     save_->file = std::make_unique<NewFile>(save_->path, state, datasets_);
-    job.offsets = save_->file->offsets();
+    offsets = save_->file->offsets();
   });
-  ranks_->broadcast<std::uint64_t>(job.offsets, 0, "offsets of the checkpoint");
-
-  copy_tiles();
-  job.stretches = stretches_;
-  save_->written = std::async(std::launch::async, [job = std::move(job)] { return write_stretches(job); });
-}
-
-/// What this rank writes, from the buffer or from the tiles themselves: the same in every save.
-void Saver::plan_stretches() {
-  const float* next = buffer_.get();
-  std::size_t next_cut = 0;
-  for (const TensorTile& tensor : tiles_) {
-    const std::size_t dataset = index_of(datasets_, tensor);
-    if (!cuts_.empty() && lacks_columns(tensor.tile)) {
-      const ColumnCut& cut = cuts_[next_cut++];
-      if (cut.num_elements() > 0) stretches_.push_back({dataset, cut.first_element(), cut.num_elements(), next});
-      next += cut.num_elements();
-      continue;
-    }
-    const float* const data = settings_.async ? next : tensor.data.as<float>();
-    if (settings_.async) next += tensor.tile.num_elements();
-    for_each_run(tensor.tile, [&](const Run& run) {
-      stretches_.push_back({dataset, run.global_element, run.num_elements, data + run.tile_element});
-    });
-  }
-  std::sort(stretches_.begin(), stretches_.end(), [](const Stretch& a, const Stretch& b) {
-    return std::pair(a.dataset, a.first) < std::pair(b.dataset, b.first);
-  });
+  ranks_->broadcast<std::uint64_t>(offsets, 0, "offsets of the checkpoint");
+  TileWriter writer(temporary_name(save_->path), std::move(offsets), orders_);
+  if (settings_.async) copy_tiles();
+  save_->written = settings_.async ? write_beside(std::move(writer)) : write_now(std::move(writer));
 }
 
 /// Fills the buffer, in the order of plan_stretches().
@@ -144,10 +148,50 @@ void Saver::copy_tiles() {
       const ColumnCut& cut = cuts_[next_cut++];
       gather_columns(*columns_, cut, tensor.data.as<float>(), next, scratch_);
       next += cut.num_elements();
-    } else if (settings_.async) {
+    } else {
       next = std::copy_n(tensor.data.as<float>(), tensor.tile.num_elements(), next);
     }
   }
+}
+
+/// From the buffer, while training goes on. That a thread is refused shows where its work is awaited.
+std::future<std::vector<std::uint64_t>> Saver::write_beside(TileWriter writer) {
+  const auto work = [this](TileWriter mine) {
+    for (const Stretch& stretch : stretches_) mine.write(stretch);
+    return mine.finish();
+  };
+  try {
+    return std::async(std::launch::async, work, std::move(writer));
+  } catch (const std::system_error&) {
+    std::promise<std::vector<std::uint64_t>> none;
+    none.set_exception(std::current_exception());
+    return none.get_future();
+  }
+}
+
+/// From the tiles themselves, and by this thread, as columns are gathered on the way. A rank that cannot write goes on
+/// gathering, as others wait for its columns; that it could not shows where its work is awaited.
+std::future<std::vector<std::uint64_t>> Saver::write_now(TileWriter writer) {
+  std::promise<std::vector<std::uint64_t>> written;
+  std::exception_ptr failure;
+  std::size_t next_cut = 0, next_stretch = 0;
+  for (const TensorTile& tensor : tiles_) {
+    const std::size_t dataset = index_of(datasets_, tensor);
+    if (!cuts_.empty() && lacks_columns(tensor.tile))
+      gather_columns(*columns_, cuts_[next_cut++], tensor.data.as<float>(), buffer_.get(), scratch_);
+    for (; next_stretch < stretches_.size() && stretches_[next_stretch].dataset == dataset; ++next_stretch) try {
+        if (!failure) writer.write(stretches_[next_stretch]);
+      } catch (...) {
+        failure = std::current_exception();
+      }
+  }
+  try {
+    if (failure) std::rethrow_exception(failure);
+    written.set_value(writer.finish());
+  } catch (...) {
+    written.set_exception(std::current_exception());
+  }
+  return written.get_future();
 }
 
 /// One look of all ranks at all threads, and what follows from it.
@@ -168,6 +212,7 @@ void Saver::advance() {
   sums = add_over_ranks(*ranks_, sums, "checksums of the checkpoint");
   comm::together(*ranks_, "checksums of the checkpoint written", [&] {
     if (ranks_->rank() != 0) return;
+    settings_.may_publish();
     save_->file->set_sums(sums);
     save_->published = std::async(std::launch::async, [this] { publish(); });
   });
@@ -177,9 +222,9 @@ void Saver::advance() {
 /// Rank 0.
 void Saver::publish() const {
   save_->file->publish();
-  for (const std::string& file : dispensable(settings_.dir, save_->step, settings_.retention)) {
-    std::error_code ignored;  // the checkpoint is saved; the next one tries again
-    fs::remove(file, ignored);
+  try {
+    for (const std::string& file : dispensable(settings_.dir, save_->step, settings_.retention)) fs::remove(file);
+  } catch (const std::exception&) {  // the checkpoint is saved; the next one tries again
   }
 }
 

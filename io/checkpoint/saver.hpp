@@ -3,6 +3,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <future>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,6 +22,8 @@ struct SaveSettings {
   Retention retention;
   bool async = false;                 ///< write from a copy while training goes on
   std::int64_t bytes_per_second = 0;  ///< of each rank at most; 0: as fast as it goes
+  /// Asked by rank 0 before a file gets its name: throws if the folder is not this run's any more.
+  std::function<void()> may_publish = [] {};
 };
 
 /// A checkpoint that has its name.
@@ -43,7 +47,7 @@ class Saver {
   /// the other columns of tiles that lack some (columns.hpp). Both groups must outlive the saver.
   Saver(const comm::Communicator& ranks, const comm::Communicator& columns, std::vector<TensorTile> tiles,
         SaveSettings settings);
-  /// Gives up a save in flight.
+  /// Gives up a save in flight, without waiting for all of it to be written.
   ~Saver();
 
   /// Starts a save of the tiles as they are now. With async they may change as soon as it returns; without, once
@@ -53,18 +57,23 @@ class Saver {
   std::optional<Saved> poll();
   /// Waits until the save in flight, if any, is published, and returns it.
   std::optional<Saved> finish();
-  bool in_flight() const { return save_ != nullptr; }
+  /// From now on writes as fast as it goes, the save in flight too.
+  void hurry() { orders_.bytes_per_second = 0; }
 
   /// Contiguous parts of the file that this rank writes.
   std::size_t num_stretches() const { return stretches_.size(); }
-  /// Bytes of this rank's copy: with async of all that it writes, else of what it exchanges.
-  std::size_t buffer_bytes() const { return static_cast<std::size_t>(buffer_elements_) * sizeof(float); }
+  /// Bytes of this rank's copies: with async of all that it writes, without of the largest exchange.
+  std::size_t buffer_bytes() const {
+    return static_cast<std::size_t>(buffer_elements_ + scratch_elements_) * sizeof(float);
+  }
 
  private:
   struct Save;
   void plan_stretches();
   void start(const RunState& state);
   void copy_tiles();
+  std::future<std::vector<std::uint64_t>> write_beside(TileWriter writer);
+  std::future<std::vector<std::uint64_t>> write_now(TileWriter writer);
   void advance();
   void publish() const;
   template <class Action>
@@ -72,14 +81,15 @@ class Saver {
 
   const comm::Communicator* ranks_;
   const comm::Communicator* columns_;
-  std::vector<TensorTile> tiles_;
   SaveSettings settings_;
   std::vector<Dataset> datasets_;
+  std::vector<TensorTile> tiles_;  // that this rank writes, in the order of the file
   std::vector<ColumnCut> cuts_;
-  std::int64_t buffer_elements_ = 0;
+  std::int64_t buffer_elements_ = 0, scratch_elements_ = 0;
   std::unique_ptr<float[]> buffer_;
   std::vector<Stretch> stretches_;  // in the order in which they lie in the file
   std::vector<float> scratch_;
+  WriterOrders orders_;
   std::unique_ptr<Save> save_;  // in flight
 };
 

@@ -26,7 +26,9 @@ bool set_striping(const std::string& dir, std::int64_t count) {
   const bool done = fd >= 0 && ::ioctl(fd, _IOW('f', 154, long), &layout) == 0;  // LL_IOC_LOV_SETSTRIPE
   const int error = errno;
   if (fd >= 0) ::close(fd);
-  if (!done) base::fail_system("cannot stripe '{}' over {} servers: {}", dir, count, std::strerror(error));
+  if (!done)
+    base::fail_system("checkpoint.stripe = {}: Lustre refuses it for '{}': {}. Lower it, or set 0", count, dir,
+                      std::strerror(error));
   return true;
 }
 

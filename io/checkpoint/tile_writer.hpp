@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
+
+#include "base/posix_file.hpp"
+#include "base/stopwatch.hpp"
 
 namespace tessera::checkpoint {
 
@@ -16,16 +21,33 @@ struct Stretch {
   const float* data = nullptr;
 };
 
-/// What a rank writes of a file: few long stretches, in the order in which they lie there.
-struct WriteJob {
-  std::string path;
-  std::vector<std::uint64_t> offsets;  ///< first byte of each dataset
-  std::vector<Stretch> stretches;
-  std::int64_t bytes_per_second = 0;  ///< at most; 0: as fast as it goes
+/// What may be told to a writer while it writes.
+struct WriterOrders {
+  std::atomic<std::int64_t> bytes_per_second = 0;  ///< at most; 0: as fast as it goes
+  std::atomic<bool> give_up = false;
 };
 
-/// Writes and flushes; returns what the stretches add to the sum64 of each dataset. Calls neither HDF5 nor MPI, so a
-/// thread of its own may. Throws base::SystemError.
-std::vector<std::uint64_t> write_stretches(const WriteJob& job);
+/// What a rank writes of a file: few long stretches, best in the order in which they lie there. Calls neither HDF5 nor
+/// MPI, so a thread of its own may.
+class TileWriter {
+ public:
+  /// `offsets`: first byte of each dataset. `orders` must outlive the writer.
+  TileWriter(std::string path, std::vector<std::uint64_t> offsets, const WriterOrders& orders);
+
+  /// Throws base::SystemError, and base::Error if it was told to give up.
+  void write(const Stretch& stretch);
+  /// Flushes; returns what the stretches add to the sum64 of each dataset. Throws base::SystemError.
+  std::vector<std::uint64_t> finish();
+
+ private:
+  void pause() const;
+
+  std::string path_;
+  std::vector<std::uint64_t> offsets_, sums_;
+  const WriterOrders& orders_;
+  std::optional<base::PosixFile> file_;  // of a rank that writes anything
+  base::Clock::time_point start_ = base::Clock::now();
+  double written_bytes_ = 0;
+};
 
 }  // namespace tessera::checkpoint

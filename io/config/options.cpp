@@ -39,13 +39,13 @@ Option seconds_option(const char* key, const char* help, ParallelConfig Config::
 
 template <class Section>
 Option bytes_option(const char* key, const char* help, Section Config::*section, std::int64_t Section::*member,
-                    std::int64_t least) {
-  const std::string rule = fmt::format("a size from {} bytes to 1TiB, as in 25MiB", least);
+                    std::int64_t least, bool or_zero = false) {
+  const std::string rule = fmt::format("{}a size from {} bytes to 1TiB, as in 25MiB", or_zero ? "0 or " : "", least);
   return {key, help, rule, [=](const Config& config) { return std::to_string(config.*section.*member); },
           [=](Config& config, const std::string& value) {
             const std::int64_t bytes =
                 parse_or_refuse(key, value, rule, [](const std::string& text) { return base::parse_bytes(text); });
-            if (bytes < least || bytes > std::int64_t{1} << 40) refuse(key, value, rule);
+            if ((bytes < least && !(or_zero && bytes == 0)) || bytes > std::int64_t{1} << 40) refuse(key, value, rule);
             config.*section.*member = bytes;
           }};
 }
@@ -227,9 +227,11 @@ void add_checkpoint(std::vector<Option>& table) {
   table.push_back(count_option("checkpoint.stripe",
                                "on Lustre: storage servers over which a checkpoint lies; 0: as the folder has it",
                                checkpoint, &CheckpointConfig::stripe, 0, 2000));
-  table.push_back(bytes_option("checkpoint.write_rate",
-                               "bytes that a rank writes a second at most, to leave others the disk; 0: no limit",
-                               checkpoint, &CheckpointConfig::write_rate, 0));
+  table.push_back(
+      bytes_option("checkpoint.write_rate",
+                   "bytes that a rank writes a second at most beside training, to leave others the disk; 0: "
+                   "no limit; the last checkpoint has none",
+                   checkpoint, &CheckpointConfig::write_rate, 64 << 10, true));
 }
 
 }  // namespace

@@ -48,15 +48,32 @@ void MetricsFile::resume_at(std::int64_t step) {
       base::fail_usage("'{}' cannot be written: {}. Check free space and permissions of the run folder", path_,
                        error ? error.message() : std::strerror(errno));
   }
-  file_.open(path_, std::ios::binary | std::ios::app);
+  open();
   if (!file_)
     base::fail_usage("'{}' cannot be written: {}. Check the permissions of the run folder", path_,
                      std::strerror(errno));
 }
 
+void MetricsFile::open() {
+  std::error_code absent;
+  whole_bytes_ = fs::file_size(path_, absent);
+  if (absent) whole_bytes_ = 0;
+  file_.open(path_, std::ios::binary | std::ios::app);
+}
+
 void MetricsFile::append(const json::Json& line) {
-  file_ << line.dump() << '\n' << std::flush;
-  if (!file_) base::fail("cannot write to '{}': {}. Check free space", path_, std::strerror(errno));
+  const std::string text = line.dump() + "\n";
+  file_ << text << std::flush;
+  if (file_) {
+    whole_bytes_ += text.size();
+    return;
+  }
+  const int cause = errno;
+  file_ = {};
+  std::error_code ignored;
+  fs::resize_file(path_, whole_bytes_, ignored);
+  open();
+  base::fail("cannot write to '{}': {}. Check free space", path_, std::strerror(cause));
 }
 
 }  // namespace tessera::metrics

@@ -17,12 +17,16 @@ class MetricsFile {
   /// Drops lines of steps after `step` (they will be computed again) and a line that a crash cut short, and opens the
   /// file for appending. Must be called once, first. Throws base::UsageError naming the path if that fails.
   void resume_at(std::int64_t step);
-  /// Writes one line. Throws base::Error naming path and cause.
+  /// Writes one line. Throws base::Error naming path and cause; then nothing of the line is left, and the next may be
+  /// tried.
   void append(const json::Json& line);
 
  private:
+  void open();
+
   std::string path_;
   std::ofstream file_;
+  std::uintmax_t whole_bytes_ = 0;  // of lines that were written
 };
 
 }  // namespace tessera::metrics

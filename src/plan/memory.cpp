@@ -7,6 +7,7 @@
 #include "base/units.hpp"
 #include "checkpoint/columns.hpp"
 #include "data_parallel/gradient_sync.hpp"
+#include "model/copies.hpp"
 #include "model/model_stage.hpp"
 #include "model/synchronized.hpp"
 #include "tensor/ops.hpp"
@@ -29,25 +30,6 @@ std::uint64_t thread_work_bytes(const config::Config& config, base::DType dtype)
          tensor::attention_work_bytes({config.optim.micro_batch, m.heads, m.head_dim(), m.context, m.context});
 }
 
-}  // namespace
-
-namespace {
-
-/// What Saver copies: of weights and moments all that this rank writes, or only what it exchanges to have whole rows.
-std::uint64_t checkpoint_bytes(const config::Config& config, const model::Parameters& parameters,
-                               const comm::MeshShape& mesh, const comm::Coordinates& at) {
-  std::vector<tensor::Tile> counted;
-  std::int64_t whole = 0;
-  for (const model::Parameter& p : parameters.all())
-    for (int tensor = 0; p.counted && tensor < 3; ++tensor) {
-      counted.push_back(p.owned());
-      if (mesh.tensor == 1 || !checkpoint::lacks_columns(p.owned())) whole += p.owned().num_elements();
-    }
-  const std::int64_t exchanged = checkpoint::num_exchanged_elements(counted, mesh.tensor, at.tensor);
-  const bool copies = config.checkpoint.async && config.checkpoint.interval > 0;
-  return static_cast<std::uint64_t>(exchanged + (copies ? whole : 0)) * sizeof(float);
-}
-
 /// Of the rank at `at`.
 MemoryPlan memory_at(const config::Config& config, const MemoryQuestion& question, const comm::Coordinates& at) {
   const model::Placement placement = model::place(config, question.mesh, at);
@@ -67,13 +49,23 @@ MemoryPlan memory_at(const config::Config& config, const MemoryQuestion& questio
   const std::int64_t rows = config.optim.micro_batch * config.model.context;
   if (question.mesh.tensor > 1)  // copies of the embedded rows, the widest that tensor ranks add
     plan.communication += static_cast<std::uint64_t>(rows * config.model.hidden) * sizeof(float);
-  plan.checkpoint = checkpoint_bytes(config, parameters, question.mesh, at);
+  plan.checkpoint = checkpoint_bytes(config, parameters);
   plan.work = kSmallBytes + static_cast<std::uint64_t>(question.threads) * thread_work_bytes(config, room.dtype);
   plan.program = question.program_bytes;
   return plan;
 }
 
 }  // namespace
+
+std::uint64_t checkpoint_bytes(const config::Config& config, const model::Parameters& parameters) {
+  const model::Placement& placement = parameters.placement();
+  std::vector<checkpoint::TensorTile> stored;
+  for (const model::Parameter& p : parameters.all())
+    for (const char* group : {"model", "optimizer/m", "optimizer/v"})
+      stored.push_back({group, tensor::cut(p.owned(), 0, model::stored_rows(p, placement)), {}, p.primary});
+  return checkpoint::copied_bytes(std::move(stored), placement.mesh.tensor, placement.at.tensor,
+                                  config.checkpoint.async && config.checkpoint.interval > 0);
+}
 
 MemoryPlan predict_memory(const config::Config& config, const MemoryQuestion& question) {
   MemoryPlan most;  // first ranks of an axis have the larger parts; stages differ

@@ -6,6 +6,7 @@
 
 #include "comm/mesh_shape.hpp"
 #include "config/config.hpp"
+#include "model/parameters.hpp"
 
 namespace tessera::plan {
 
@@ -29,6 +30,9 @@ struct MemoryQuestion {
 
 /// For training, of the rank that needs most. `config` must be resolved (vocab and micro_batch > 0). Pure.
 MemoryPlan predict_memory(const config::Config& config, const MemoryQuestion& question);
+
+/// Bytes that saving checkpoints copies on the rank that holds these parameters (measured ones do). Pure.
+std::uint64_t checkpoint_bytes(const config::Config& config, const model::Parameters& parameters);
 
 /// One line for people: the sum and each part.
 std::string describe(const MemoryPlan& plan);

@@ -5,7 +5,9 @@
 #include <filesystem>
 #include <fmt/core.h>
 #include <functional>
+#include <unistd.h>
 
+#include "base/error.hpp"
 #include "base/posix_file.hpp"
 #include "base/stopwatch.hpp"
 #include "base/units.hpp"
@@ -179,10 +181,25 @@ void measure_cost(train::Replica& replica, const std::string& folder, Checkpoint
 }  // namespace
 
 CheckpointFigures measure_checkpoints(train::Replica& replica, const std::string& folder) {
+  const comm::Communicator& ranks = replica.mesh().all();
   CheckpointFigures figures;
   figures.folder = folder;
-  measure_files(replica, folder, figures);
-  measure_cost(replica, folder, figures);
+  std::string own = fmt::format("{}/bench-{}", folder, ::getpid());  // what stands in the folder is not ours
+  own = ranks.broadcast_text(own, 0, "folder of the checkpoints");
+  comm::together(ranks, "folder of the checkpoints", [&] {
+    if (ranks.rank() != 0) return;
+    fs::create_directories(folder);
+    if (!fs::create_directory(own)) base::fail_usage("--checkpoint: '{}' exists already: remove it", own);
+  });
+  try {
+    measure_files(replica, own, figures);
+    measure_cost(replica, own, figures);
+  } catch (const base::SharedError&) {
+    std::error_code ignored;
+    if (ranks.rank() == 0) fs::remove_all(own, ignored);
+    throw;
+  }
+  remove_file(ranks, own);
   return figures;
 }
 

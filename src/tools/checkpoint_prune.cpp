@@ -35,6 +35,8 @@ struct Newest {
 Newest find_newest_sound(const std::string& dir) {
   Newest newest;
   const checkpoint::Inspection note_keep_every = [&](const checkpoint::FileReader& file) {
+    if (!file.has_optimizer())
+      return std::vector<checkpoint::Problem>{{"", "it holds weights only, from which no training resumes"}};
     newest.keep_every = config::parse_text(file.state().config, "/run/config").checkpoint.keep_every;
     return std::vector<checkpoint::Problem>{};
   };
@@ -60,6 +62,7 @@ struct Pruned {
 Pruned prune(const std::string& dir, std::int64_t newest, const checkpoint::Retention& retention, bool dry_run) {
   Pruned pruned;
   for (const std::string& path : checkpoint::dispensable(dir, newest, retention)) {
+    if (!checkpoint::FileReader(path).has_optimizer()) continue;  // nobody's older state
     pruned.size_bytes += fs::file_size(path);
     if (!dry_run) fs::remove(path);
     pruned.files.push_back(path);

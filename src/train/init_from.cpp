@@ -68,18 +68,20 @@ std::int64_t growing_rows(const std::string& name, const config::ModelConfig& co
   return name == "position_embedding" ? config.context : 0;
 }
 
-/// Where a parameter's rows stand in the smaller model.
-checkpoint::TensorTile source_of(const model::Parameter& p, const config::ModelConfig& now,
-                                 const config::ModelConfig& saved) {
-  tensor::Tile tile = p.owned();
+/// Where the rows that this rank reads of a parameter stand in the smaller model.
+checkpoint::TensorTile source_of(const model::Parameter& p, const model::Placement& placement,
+                                 const config::ModelConfig& now, const config::ModelConfig& saved) {
+  checkpoint::TensorTile source = stored_tile("model", p, placement, p.master);
+  tensor::Tile& tile = source.tile;
   const std::int64_t rows = growing_rows(p.spec.name, saved);
   if (p.spec.layer >= 0 && p.spec.layer < now.layers) tile.name = in_layer(tile.name, p.spec.layer % saved.layers);
   if (rows > 0) {
     tile.global_shape.set(0, rows);
     tile.extent.set(0, std::clamp<std::int64_t>(rows - tile.offset[0], 0, tile.extent[0]));
     tile.offset.set(0, std::min(tile.offset[0], rows));
+    source.data = source.data.rows(0, tile.extent[0]);
   }
-  return {"model", tile, p.master.rows(0, tile.extent[0]), true};
+  return source;
 }
 
 /// Reads the newest sound one of the files. Returns its path.
@@ -103,8 +105,8 @@ std::string read_newest(const std::string& path, Replica& replica, const RunData
         std::vector<checkpoint::TensorTile> tiles;
         for (const model::Parameter& p : replica.parameters().all()) {
           const bool in_block = p.spec.layer >= 0 && p.spec.layer < now.layers;
-          if (p.counted && (in_block ? p.spec.layer / saved.model.layers : 0) == pass)
-            tiles.push_back(source_of(p, now, saved.model));
+          if (p.primary && (in_block ? p.spec.layer / saved.model.layers : 0) == pass)
+            tiles.push_back(source_of(p, replica.parameters().placement(), now, saved.model));
         }
         checkpoint::read_tiles(ranks, replica.mesh().tensor(), file, tiles);
       }

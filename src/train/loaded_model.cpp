@@ -6,6 +6,7 @@
 #include "config/parse.hpp"
 #include "config/validate.hpp"
 #include "model/copies.hpp"
+#include "train/replica.hpp"
 
 namespace tessera::train {
 
@@ -30,7 +31,8 @@ LoadedModel load_file(const comm::Mesh& mesh, const std::string& path) {
                                             model::ParameterRoom{false, base::DType::f32});
   });
   std::vector<checkpoint::TensorTile> tiles;
-  for (const model::Parameter& p : loaded.parameters->all()) tiles.push_back({"model", p.owned(), p.master, p.counted});
+  for (const model::Parameter& p : loaded.parameters->all())
+    tiles.push_back(stored_tile("model", p, loaded.parameters->placement(), p.master));
   checkpoint::read_tiles(mesh.all(), mesh.tensor(), path, tiles);
   model::fill_copies(mesh, loaded.config.model, *loaded.parameters, [](const model::Parameter& p) { return p.master; });
   return loaded;

@@ -20,6 +20,12 @@ void require_same_kernels(const comm::Communicator& ranks, const tensor::Device&
                       "one kind");
 }
 
+checkpoint::TensorTile stored_tile(const std::string& group, const model::Parameter& p,
+                                   const model::Placement& placement, tensor::View owned) {
+  const tensor::Range rows = model::stored_rows(p, placement);
+  return {group, tensor::cut(p.owned(), 0, rows), owned.rows(rows.first, rows.size), p.primary};
+}
+
 std::vector<optim::OptimizedTile> optimized_tiles(const model::Parameters& parameters) {
   std::vector<optim::OptimizedTile> tiles;
   for (const model::Parameter& p : parameters.all())
@@ -129,9 +135,9 @@ std::vector<checkpoint::TensorTile> Replica::tiles() {
   std::vector<checkpoint::TensorTile> tiles;
   for (std::size_t i = 0; i < parameters_.all().size(); ++i) {
     const model::Parameter& p = parameters_.all()[i];
-    tiles.push_back({"model", p.owned(), p.master, p.counted});
-    tiles.push_back({"optimizer/m", p.owned(), optimizer_.m()[i], p.counted});
-    tiles.push_back({"optimizer/v", p.owned(), optimizer_.v()[i], p.counted});
+    tiles.push_back(stored_tile("model", p, parameters_.placement(), p.master));
+    tiles.push_back(stored_tile("optimizer/m", p, parameters_.placement(), optimizer_.m()[i]));
+    tiles.push_back(stored_tile("optimizer/v", p, parameters_.placement(), optimizer_.v()[i]));
   }
   return tiles;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "base/trace.hpp"
@@ -85,6 +86,10 @@ class Replica {
   base::Trace* trace_ = nullptr;
   double tied_embedding_seconds_ = 0;
 };
+
+/// What this rank writes and reads in checkpoints of `owned`, a tensor [owned] that goes with a parameter.
+checkpoint::TensorTile stored_tile(const std::string& group, const model::Parameter& p,
+                                   const model::Placement& placement, tensor::View owned);
 
 /// The optimizer's view of all parameters.
 std::vector<optim::OptimizedTile> optimized_tiles(const model::Parameters& parameters);

@@ -194,9 +194,11 @@ std::vector<std::string> RunFolder::list_checkpoints() const {
 }
 
 void RunFolder::require_held() const {
-  comm::together(*ranks_, "lock of the run folder", [&] {
-    if (lock_) lock_->require_held();
-  });
+  comm::together(*ranks_, "lock of the run folder", [&] { require_held_here(); });
+}
+
+void RunFolder::require_held_here() const {
+  if (lock_) lock_->require_held();
 }
 
 }  // namespace tessera::train

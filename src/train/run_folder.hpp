@@ -39,6 +39,8 @@ class RunFolder {
   void publish_config() const;
   /// Throws if another process took the folder over. To be asked before anything is saved there. Collective.
   void require_held() const;
+  /// The same on rank 0 alone: nothing elsewhere.
+  void require_held_here() const;
 
  private:
   struct Damaged {

@@ -45,22 +45,24 @@ class Run {
         folder_(mesh.all(), config),
         heartbeat_(mesh.all(), config.run.dir + "/heartbeat"),
         replica_(mesh, device, config, data.mixture),
-        saver_(mesh.all(), mesh.tensor(), replica_.tiles(), save_settings(config, folder_.checkpoints_dir())),
+        saver_(mesh.all(), mesh.tensor(), replica_.tiles(), save_settings()),
         progress_(mesh.all().rank() != 0 || hooks.quiet),
         trace_(replica_, [this](const std::string& line) { progress_.line(line); }) {}
 
   base::ExitCode go();
 
  private:
-  static checkpoint::SaveSettings save_settings(const config::Config& config, const std::string& dir) {
-    const config::CheckpointConfig& checkpoint = config.checkpoint;
-    return {dir,
+  checkpoint::SaveSettings save_settings() const {
+    const config::CheckpointConfig& checkpoint = config_.checkpoint;
+    return {folder_.checkpoints_dir(),
             {checkpoint.keep, checkpoint.keep_every},
             checkpoint.async && checkpoint.interval > 0,
-            checkpoint.write_rate};
+            checkpoint.write_rate,
+            [this] { folder_.require_held_here(); }};
   }
   void start();
   StepReport take_step(std::int64_t step);
+  void append_metrics(const json::Json& line);
   void record(const StepReport& report, double seconds);
   void evaluate_now(std::int64_t step);
   bool train_until(std::int64_t last);
@@ -82,6 +84,7 @@ class Run {
   checkpoint::Saver saver_;
   checkpoint::RunState state_;
   std::unique_ptr<metrics::MetricsFile> metrics_;  // rank 0
+  bool metrics_fail_ = false;
   metrics::Progress progress_;
   StepTrace trace_;
   std::vector<std::uint64_t> valid_text_bytes_;  // of each held-out part
@@ -112,6 +115,20 @@ void Run::start() {
   });
 }
 
+/// Rank 0. A full disk costs lines, too, if checkpoint.on_failure = continue.
+void Run::append_metrics(const json::Json& line) {
+  try {
+    metrics_->append(line);
+    metrics_fail_ = false;
+  } catch (const base::Error& error) {
+    if (config_.checkpoint.on_failure == "stop") throw;
+    if (!metrics_fail_)
+      progress_.line(
+          fmt::format("warning: {}. Training goes on without lines from step {} on", error.what(), state_.step));
+    metrics_fail_ = true;
+  }
+}
+
 void Run::record(const StepReport& report, double seconds) {
   if (ranks_.rank() != 0) return;
   const auto tokens = static_cast<double>(report.tokens);
@@ -120,7 +137,7 @@ void Run::record(const StepReport& report, double seconds) {
   line.set("tokens", state_.tokens).set("seconds", seconds).set("tokens_per_second", tokens / seconds);
   line.set("peak_memory_bytes", metrics::peak_memory_bytes());
   if (report.skipped) line.set("skipped", true);
-  metrics_->append(line);
+  append_metrics(line);
   const bool last = report.step == config_.run.steps;
   if (report.step % config_.run.log_interval != 0 && !last && !report.skipped) return;
   const optim::BatchSchedule& batches = replica_.batches().schedule();
@@ -149,11 +166,11 @@ void Run::evaluate_now(std::int64_t step) {
     const std::string& path = data_.valid.sources[i].range.file->path();
     json::Json line{json::Object{}};
     line.set("step", step).set("valid_file", path).set("file_loss", parts[i].loss);
-    metrics_->append(line.set("file_bits_per_byte", parts[i].bits_per_byte));
+    append_metrics(line.set("file_bits_per_byte", parts[i].bits_per_byte));
     report(fmt::format(" of '{}'", path), parts[i]);
   }
   json::Json line{json::Object{}};
-  metrics_->append(line.set("step", step).set("valid_loss", whole.loss).set("bits_per_byte", whole.bits_per_byte));
+  append_metrics(line.set("step", step).set("valid_loss", whole.loss).set("bits_per_byte", whole.bits_per_byte));
   report("", whole);
 }
 
@@ -185,7 +202,6 @@ void Run::note(const std::optional<checkpoint::Saved>& saved) {
 void Run::begin_save() {
   const base::TraceScope scope(trace_.get(), "checkpoint", "phase");
   require_finite_weights();
-  folder_.require_held();
   note(saver_.begin(state_));
 }
 
@@ -201,8 +217,10 @@ void Run::saving(const std::function<void()>& action) {
 
 /// At the end the last step must be saved, whatever was forgiven before.
 void Run::finish_saves() {
+  saver_.hurry();
   saving([&] { note(saver_.finish()); });
   if (saved_step_ == state_.step) return;
+  folder_.require_held();
   begin_save();
   note(saver_.finish());
 }
@@ -243,6 +261,7 @@ bool Run::train_until(std::int64_t last) {
     saving([&] { note(saver_.poll()); });
     if (due(config_.checkpoint.interval, state_.step)) {
       saving([&] { note(saver_.finish()); });
+      folder_.require_held();  // what nothing forgives
       saving([&] { begin_save(); });
     }
     if (!config_.checkpoint.async) saving([&] { note(saver_.finish()); });

