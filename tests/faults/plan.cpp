@@ -8,9 +8,9 @@ namespace tessera::faults {
 namespace {
 
 /// How often a fault is in a deck, beside one kill at each point.
-constexpr std::pair<Fault, int> kShares[] = {{Fault::kill_one, 3},   {Fault::kill_all, 2},  {Fault::flip_bits, 3},
-                                             {Fault::truncate, 2},   {Fault::disk_full, 2}, {Fault::read_only, 2},
-                                             {Fault::sync_error, 1}, {Fault::delay, 2}};
+constexpr std::pair<Fault, int> kShares[] = {{Fault::kill_one, 2},  {Fault::kill_all, 1},   {Fault::kill_at_file, 3},
+                                             {Fault::flip_bits, 2}, {Fault::truncate, 2},   {Fault::disk_full, 2},
+                                             {Fault::read_only, 2}, {Fault::sync_error, 1}, {Fault::delay, 2}};
 
 std::vector<Round> deck() {
   std::vector<Round> rounds;

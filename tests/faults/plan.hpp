@@ -21,6 +21,7 @@ enum class Fault : std::uint8_t {
   kill_at_point,  ///< SIGKILL at a named point of a save, of one rank or of all
   kill_one,       ///< SIGKILL of one rank at a random instant
   kill_all,       ///< of all ranks at one
+  kill_at_file,   ///< of one rank or of all, at any operation on any file of the run
   flip_bits,      ///< one to three bits of the newest file
   truncate,       ///< the newest file, cut anywhere
   disk_full,
@@ -29,9 +30,9 @@ enum class Fault : std::uint8_t {
   delay,       ///< one rank writes slowly
 };
 
-inline constexpr std::array<const char*, 9> fault_names = {"kill at a point",  "kill of one rank", "kill of all ranks",
-                                                           "flipped bits",     "truncated file",   "disk full",
-                                                           "read-only folder", "failing flush",    "delayed rank"};
+inline constexpr std::array<const char*, 10> fault_names = {
+    "kill at a point", "kill of one rank", "kill of all ranks", "kill at an operation", "flipped bits",
+    "truncated file",  "disk full",        "read-only folder",  "failing flush",        "delayed rank"};
 
 /// A number of ranks and how they share the work.
 struct Layout {

@@ -2,7 +2,6 @@
 #include "faults/replay.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <filesystem>
 #include <fmt/core.h>
 #include <map>
@@ -84,7 +83,7 @@ class Remains {
   std::size_t verified_ = 0;
 };
 
-/// The program starts on what a cut left, as after a reboot, which takes longer than a lock without a holder counts.
+/// The program starts on what a cut left.
 std::vector<std::string> start_on(TestStand& stand, const Round& round,
                                   const std::map<std::string, std::string>& files) {
   Trial trial(stand, round);
@@ -92,7 +91,6 @@ std::vector<std::string> start_on(TestStand& stand, const Round& round,
     const std::string full = trial.run() + "/" + path;
     fs::create_directories(parent(full));
     testing::write_file(full, content);
-    if (path == "lock") fs::last_write_time(full, fs::file_time_type::clock::now() - std::chrono::minutes(2));
   }
   trial.resume(look_into(trial.run() + "/checkpoints").newest, false);
   fs::remove_all(trial.run());

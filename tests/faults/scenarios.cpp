@@ -46,6 +46,7 @@ void after_a_kill(Trial& trial, const CommandResult& result) {
     fault.step = drawn_save(random, newest + steps_between_saves);
     fault.victim = "all";
     trial.outcome().what += fmt::format(", again at {} of step {}", name_of(*fault.point), fault.step);
+    trial.age_empty_lock();
     const CommandResult second = trial.start(fault);
     expect_killed(trial, second, trial.page().faults > 0);
     newest = trial.look(std::max(newest, trial.page().published_step.load()));
@@ -119,6 +120,17 @@ void kill_at_an_instant(Trial& trial, bool all) {
   }
   // Killed behind its last message: the run is done.
   trial.resume(trial.look(num_steps));
+}
+
+void kill_at_file(Trial& trial) {
+  Random& random = trial.random();
+  ShimSettings fault;
+  fault.order = 1 + draw(random, trial.reference().order);
+  fault.victim = draw(random, 2) == 0 ? "self" : "all";
+  trial.outcome().what = fmt::format("number {}, victim {}", fault.order, fault.victim);
+  const CommandResult result = trial.start(fault);
+  trial.outcome().hit = trial.page().faults > 0;
+  after_a_kill(trial, result);
 }
 
 /// The newest file of a stopped run is not what it was: it is named, set aside as it is, and the older one taken.
@@ -299,6 +311,9 @@ Outcome play(TestStand& stand, const Round& round) {
       break;
     case Fault::kill_all:
       kill_at_an_instant(trial, true);
+      break;
+    case Fault::kill_at_file:
+      kill_at_file(trial);
       break;
     case Fault::flip_bits:
       flip_bits(trial);

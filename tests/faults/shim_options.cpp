@@ -21,8 +21,9 @@ std::string shim_options(const ShimSettings& settings) {
     add("TESSERA_FAULT_STEP", std::to_string(settings.step));
     add("TESSERA_FAULT_RANK", std::to_string(settings.rank));
     add("TESSERA_FAULT_TILE", std::to_string(settings.tile));
-    add("TESSERA_FAULT_VICTIM", settings.victim);
   }
+  if (settings.order > 0) add("TESSERA_FAULT_ORDER", std::to_string(settings.order));
+  if (!settings.victim.empty()) add("TESSERA_FAULT_VICTIM", settings.victim);
   if (settings.quota_bytes >= 0) add("TESSERA_FAULT_QUOTA", std::to_string(settings.quota_bytes));
   if (settings.no_reserving) add("TESSERA_FAULT_NO_RESERVING", "1");
   if (!settings.read_only.empty()) add("TESSERA_FAULT_READ_ONLY", settings.read_only);

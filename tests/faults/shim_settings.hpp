@@ -18,6 +18,7 @@ struct ShimSettings {
   std::int64_t step = 0;          ///< TESSERA_FAULT_STEP: in the save of which step
   int rank = -1;                  ///< TESSERA_FAULT_RANK: whose passing of the point counts; -1: of the first that does
   std::uint64_t tile = 0;         ///< TESSERA_FAULT_TILE: which write of the rank's tiles is the half
+  std::uint64_t order = 0;        ///< TESSERA_FAULT_ORDER: or, without a point, at which operation or its end; 0: none
   std::string victim;             ///< TESSERA_FAULT_VICTIM: "self", "all" or a rank
   std::int64_t quota_bytes = -1;  ///< TESSERA_FAULT_QUOTA: more than that cannot be written: ENOSPC; -1: all can
   bool no_reserving = false;      ///< TESSERA_FAULT_NO_RESERVING: 1: files take no room in advance: EOPNOTSUPP

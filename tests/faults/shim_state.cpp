@@ -37,6 +37,7 @@ ShimSettings from_environment() {
   settings.step = number("TESSERA_FAULT_STEP", 0);
   settings.rank = static_cast<int>(number("TESSERA_FAULT_RANK", -1));
   settings.tile = static_cast<std::uint64_t>(number("TESSERA_FAULT_TILE", 0));
+  settings.order = static_cast<std::uint64_t>(number("TESSERA_FAULT_ORDER", 0));
   settings.victim = variable("TESSERA_FAULT_VICTIM");
   settings.quota_bytes = number("TESSERA_FAULT_QUOTA", -1);
   settings.no_reserving = number("TESSERA_FAULT_NO_RESERVING", 0) != 0;
@@ -261,7 +262,16 @@ void Shim::hold_up() const {
 
 void Shim::at(Point point, std::optional<std::int64_t> step) {
   if (settings_.point != point || step != settings_.step) return;
-  if (settings_.rank >= 0 && settings_.rank != rank_) return;
+  if (settings_.rank < 0 || settings_.rank == rank_) strike();
+}
+
+std::uint64_t Shim::next() {
+  const std::uint64_t order = page_->order.fetch_add(1) + 1;
+  if (order == settings_.order) strike();
+  return order;
+}
+
+void Shim::strike() {
   if (page_->faults.fetch_add(1) > 0) return;  // once
   const std::string self = std::to_string(rank_);
   const std::string victim = settings_.victim == "self" ? self : settings_.victim;

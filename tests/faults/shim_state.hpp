@@ -85,7 +85,8 @@ class Shim {
  private:
   Shim();
   bool logs() const { return log_ >= 0; }
-  std::uint64_t next() { return page_->order.fetch_add(1) + 1; }
+  /// The next number of the common order.
+  std::uint64_t next();
   /// Numbers the operation and passes the points before it. Returns an error number if it must fail.
   int begin(Operation& operation, const Handle* handle);
   /// The same for a write; true if it is the one to be torn.
@@ -96,8 +97,10 @@ class Shim {
   bool flushes_rename(const Operation& operation) const;
   std::size_t room_for(std::size_t size);
   void hold_up() const;
-  /// Kills whom it concerns if the point is the one of the settings.
+  /// Strikes if the point is the one of the settings.
   void at(Point point, std::optional<std::int64_t> step);
+  /// Kills the victim.
+  void strike();
 
   ShimSettings settings_;
   int rank_ = 0;

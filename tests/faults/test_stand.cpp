@@ -127,6 +127,7 @@ std::unique_ptr<Reference> TestStand::make_reference(const Round& round) {
   for (int rank = 0; rank < round.layout->ranks; ++rank) reference->tiles.push_back(page().tiles[rank]);
   reference->bytes_written = page().bytes_written;
   reference->syncs = page().syncs;
+  reference->order = page().order;
   fs::remove_all(whole);
   if (std::accumulate(reference->tiles.begin(), reference->tiles.end(), std::uint64_t{0}) == 0 || reference->syncs == 0)
     throw std::runtime_error("the shim saw no save: points.hpp and shim_state.cpp must follow what saves do");

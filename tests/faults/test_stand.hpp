@@ -36,7 +36,7 @@ struct Reference {
   Tensors tensors;                   ///< of the last checkpoint
   std::vector<std::string> metrics;  ///< comparable_steps()
   std::vector<std::uint64_t> tiles;  ///< writes of tiles of each rank in a save
-  std::uint64_t bytes_written = 0, syncs = 0;
+  std::uint64_t bytes_written = 0, syncs = 0, order = 0;
   double seconds = 0;  ///< from the start of the ranks to their end
 };
 

@@ -2,6 +2,7 @@
 #include "faults/trial.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <filesystem>
 #include <sstream>
@@ -69,6 +70,7 @@ std::int64_t Trial::look(std::int64_t published_step, std::size_t num_damaged) {
 CommandResult Trial::resume(std::int64_t from, bool metrics_kept) {
   std::vector<std::string> before = comparable_steps(run_);
   before.resize(std::min(before.size(), static_cast<std::size_t>(from)));
+  age_empty_lock();
   const std::vector<std::string> leftovers = half_files();
   CommandResult result = start({});
   if (result.hung) return result;
@@ -86,6 +88,14 @@ CommandResult Trial::resume(std::int64_t from, bool metrics_kept) {
   expect(from == num_steps || num_sound == kept_files, "{} checkpoints are kept, not {}", num_sound, kept_files);
   expect_same_result();
   return result;
+}
+
+void Trial::age_empty_lock() {
+  const std::string lock = run_ + "/lock";
+  std::error_code error;
+  if (fs::file_size(lock, error) != 0 || error) return;
+  fs::last_write_time(lock, fs::file_time_type::clock::now() - std::chrono::minutes(2));
+  outcome_.what += ", lock without a holder";
 }
 
 void Trial::expect_resumed(const CommandResult& result, std::int64_t from) {

@@ -61,6 +61,8 @@ class Trial {
   }
   /// The command ended with one of these codes, and its errors hold `text`.
   void expect_failure(const CommandResult& result, const std::vector<int>& exit_codes, const std::string& text);
+  /// A process that was cut off before it wrote its name into the lock holds the folder for a minute: lets it pass.
+  void age_empty_lock();
   /// Temporary files of checkpoints.
   std::vector<std::string> half_files() const;
 
