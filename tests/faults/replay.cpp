@@ -125,6 +125,21 @@ void judge(const Remains& remains, std::int64_t published_step, const std::strin
     result.problems.push_back(fmt::format("UNSOUND: {}: {}", cut, problem));
 }
 
+/// Throws std::runtime_error unless the log explains every byte in the folder: a call that the shim does not see would
+/// make the replay worthless.
+void require_complete(const std::string& run, const Operations& operations) {
+  DiskModel disk(run, operations);
+  while (disk.advance()) {
+  }
+  Random unused;
+  std::map<std::string, std::string> found;
+  for (const auto& entry : fs::recursive_directory_iterator(run))
+    if (entry.is_regular_file())
+      found[entry.path().string().substr(run.size() + 1)] = testing::read_file(entry.path().string());
+  if (found != disk.files(Survival::all, unused))
+    throw std::runtime_error("the log does not explain what is in the folder of the recorded run");
+}
+
 Operations record(TestStand& stand, const Round& round, std::string& run) {
   const testing::TestFolder logs;
   run = stand.new_run();
@@ -133,7 +148,9 @@ Operations record(TestStand& stand, const Round& round, std::string& run) {
   settings.log = logs.path();
   const CommandResult result = stand.train(round, run, settings);
   if (result.exit_code != 0) throw std::runtime_error("the run to be recorded fails: " + result.errors);
-  return read_logs(logs.path());
+  Operations operations = read_logs(logs.path());
+  require_complete(run, operations);
+  return operations;
 }
 
 }  // namespace
