@@ -200,9 +200,8 @@ stop() {
     jobs=$(squeue --noheader --format=%A)
     # shellcheck disable=SC2086  # a list of numbers
     if [ -n "$jobs" ]; then
-      scancel --quiet --full --signal=KILL $jobs || true
       scancel --quiet $jobs || true
-      wait_until 20 no_jobs || true
+      wait_until 10 no_jobs || true
     fi
   fi
   for signal in TERM KILL; do
