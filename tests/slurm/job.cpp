@@ -1,15 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "slurm/job.hpp"
 
+#include <algorithm>
+#include <filesystem>
+#include <fmt/core.h>
+#include <system_error>
+
 namespace tessera::testing {
+
+namespace fs = std::filesystem;
 
 bool JobFixture::submit(const std::string& launcher, const std::string& sbatch_options, const std::string& options) {
   if (!slurm_is_installed()) return false;
   cluster = std::make_unique<Cluster>();
   const ProcessResult submitted = cluster->run(
-      "export TESSERA_LAUNCHER=" + launcher +
+      "export TESSERA_LAUNCHER=" + launcher + (launcher == "srun" ? " TESSERA_LAUNCHER_OPTIONS=--wait=10" : "") +
       "; sbatch --parsable --nodes=2 --ntasks-per-node=1 --output=" + shell_quoted(log_file) + " " + sbatch_options +
-      " " + shell_quoted(TESSERA_SOURCE_DIR "/slurm/train.sbatch") + " " + shell_quoted(config) + kOptions + options);
+      " " + shell_quoted(TESSERA_SOURCE_DIR "/slurm/train.sbatch") + " " + shell_quoted(config) + kOptions +
+      "--checkpoint.interval=" + std::to_string(save_interval) + " " + options);
   BOOST_REQUIRE_MESSAGE(submitted.exit_code == 0, submitted.errors);
   id = submitted.output.substr(0, submitted.output.find('\n'));
   return true;
@@ -28,6 +36,15 @@ std::string JobFixture::job(const std::string& key) const {
   if (at == std::string::npos) return "";
   const std::size_t begin = at + key.size() + 2;
   return told.substr(begin, told.find(' ', begin) - begin);
+}
+
+std::int64_t JobFixture::newest_checkpoint() const {
+  std::int64_t newest = 0;
+  std::error_code absent;
+  for (const fs::directory_entry& file : fs::directory_iterator(run + "/checkpoints", absent))
+    if (file.path().extension() == ".h5")
+      newest = std::max<std::int64_t>(newest, std::stoll(file.path().stem().string().substr(sizeof "step-" - 1)));
+  return newest;
 }
 
 void JobFixture::wait_for_job(const std::string& what, double seconds, const std::function<bool()>& condition) const {
@@ -55,6 +72,18 @@ void JobFixture::wait_for_end(const std::string& state) const {
 
 void JobFixture::ask(const std::string& command) const {
   const ProcessResult result = cluster->run(command + " " + id);
+  BOOST_REQUIRE_MESSAGE(result.exit_code == 0, result.errors);
+}
+
+void JobFixture::kill_script() const {
+  const ProcessResult result =
+      cluster->run("kill -KILL $(pgrep --full --oldest \"bash $TESSERA_CLUSTER_DIR/spool/.*/slurm_script \")");
+  BOOST_REQUIRE_MESSAGE(result.exit_code == 0, result.errors);
+}
+
+void JobFixture::kill_rank(int rank) const {
+  const std::string file = shell_quoted(fmt::format("{}/heartbeat/rank-{}.json", run, rank));
+  const ProcessResult result = run_shell(R"(kill -KILL $(sed -n 's/.*"pid":\([0-9]*\).*/\1/p' )" + file + ")");
   BOOST_REQUIRE_MESSAGE(result.exit_code == 0, result.errors);
 }
 

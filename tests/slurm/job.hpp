@@ -12,19 +12,22 @@
 
 namespace tessera::testing {
 
-/// A tiny run under slurm/train.sbatch, one rank on each of two nodes. It would go on for hours, saves no checkpoint of
-/// its own accord, and prints no steps.
+/// A tiny run under slurm/train.sbatch, one rank on each of two nodes. It would go on for hours and prints no steps.
 struct JobFixture : RunFixture {
   std::unique_ptr<Cluster> cluster;
   std::string id;  ///< of the job
   std::string metrics = run + "/metrics.jsonl", log_file = folder / "log";
+
+  int save_interval = 0;  ///< steps between the checkpoints of the job
 
   JobFixture() { change_config("log_interval = 1\n", "log_interval = 1000000\n"); }
 
   /// Starts a cluster and submits the job; false if there is no Slurm, so that the test case is to be skipped.
   bool submit(const std::string& launcher, const std::string& sbatch_options = "", const std::string& options = "");
   /// Trains as the job does, but without Slurm.
-  ProcessResult train_alone(const std::string& options) const { return train(kOptions + options, 2); }
+  ProcessResult train_alone(const std::string& options) const {
+    return train(kOptions + "--checkpoint.interval=0 " + options, 2);
+  }
 
   /// Replaces a text in the configuration, which each start of the job reads anew.
   void change_config(const std::string& from, const std::string& to) const;
@@ -32,6 +35,7 @@ struct JobFixture : RunFixture {
   /// The value of "key=" in what Slurm tells about the job: JobState, Restarts, ExitCode.
   std::string job(const std::string& key) const;
   std::string log() const { return read_file(log_file); }
+  std::int64_t newest_checkpoint() const;  ///< its step, 0 if there is none
   std::int64_t num_steps() const { return static_cast<std::int64_t>(metric_values(read_file(metrics), "loss").size()); }
 
   /// Waits as wait_for does and tells all there is to know about the job if that takes too long.
@@ -44,10 +48,12 @@ struct JobFixture : RunFixture {
 
   /// Runs a command of Slurm with the number of the job behind it.
   void ask(const std::string& command) const;
+  void kill_rank(int rank) const;
+  void kill_script() const;
 
  private:
   static inline const std::string kOptions =
-      " --run.steps=1000000 --run.eval_interval=0 --checkpoint.interval=0 --model.hidden=128 --model.heads=4 ";
+      " --run.steps=1000000 --run.eval_interval=0 --model.hidden=128 --model.heads=4 ";
 };
 
 }  // namespace tessera::testing

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fmt/core.h>
+#include <string>
+#include <vector>
+
+#include "cli/resume.hpp"
+#include "slurm/job.hpp"
+
+namespace tessera::testing {
+
+/// Lets a job that is requeued train five steps more, and shows that it went on from its newest checkpoint.
+inline void resumes_bit_equal(const JobFixture& run) {
+  const std::int64_t saved = run.newest_checkpoint(), end = saved + 5;
+  const std::string first = run.log();
+
+  run.change_config("[run]\n", "[run]\nstop_after = 5\n");
+  run.change_config("log_interval = 1000000\n", "log_interval = 1\n");
+  run.wait_for_end("COMPLETED");
+  BOOST_TEST(run.job("Restarts") == "1");
+  BOOST_TEST(run.job("ExitCode") == "0:0");
+  const std::string log = run.log();
+  BOOST_REQUIRE_MESSAGE(log.starts_with(first), "the log was not appended to\n" << log);
+  const std::string second = log.substr(first.size());
+  BOOST_TEST(second.find(fmt::format("step-{:08}.h5' (step {})\n", saved, saved)) != std::string::npos, second);
+  const std::size_t step = second.find("\nstep ");
+  BOOST_REQUIRE_MESSAGE(step != std::string::npos, second);
+  BOOST_TEST(second.substr(step).starts_with(fmt::format("\nstep {}/", saved + 1)), second);
+
+  std::vector<double> steps;
+  for (std::int64_t i = 1; i <= end; ++i) steps.push_back(static_cast<double>(i));
+  BOOST_TEST(metric_values(read_file(run.metrics), "step") == steps, boost::test_tools::per_element());
+
+  const std::string whole = run.folder / "whole";
+  const ProcessResult undisturbed = run.train_alone("--run.log_interval=1000000 --run.dir=" + shell_quoted(whole) +
+                                                    " --run.stop_after=" + std::to_string(end));
+  BOOST_REQUIRE_MESSAGE(undisturbed.exit_code == 0, undisturbed.errors);
+  const std::string last = fmt::format("/checkpoints/step-{:08}.h5", end);
+  BOOST_TEST((comparable_metrics(run.metrics) == comparable_metrics(whole + "/metrics.jsonl")));
+  BOOST_TEST((tensors(run.run + last) == tensors(whole + last)));
+}
+
+}  // namespace tessera::testing
