@@ -40,7 +40,7 @@ void Report::add(const Outcome& outcome) {
 bool Report::good() const {
   const auto was_hit = [](const Count& point) { return point.hit > 0; };
   return lost_ == 0 && corrupt_ == 0 && hung_ == 0 && other_ == 0 && rounds_ > 0 &&
-         std::all_of(points_.begin(), points_.end(), was_hit);
+         std::all_of(points_.begin(), points_.end(), was_hit) && std::all_of(faults_.begin(), faults_.end(), was_hit);
 }
 
 std::string Report::table() const {
@@ -68,6 +68,8 @@ std::string Report::table() const {
     text += fmt::format("mpirun itself did not end in {} of them, though all its ranks had\n", launcher_stuck_);
   for (const Count& point : points)
     if (point.hit == 0) text += fmt::format("the point {} was never reached\n", point.name);
+  for (const Count& fault : faults_)
+    if (fault.hit == 0) text += fmt::format("the fault '{}' never hit\n", fault.name);
   return text;
 }
 

@@ -15,7 +15,7 @@ class Report {
  public:
   void add(const Outcome& outcome);
 
-  /// Nothing was lost, corrupt or hanging, all was as documented, and every point that was aimed at was hit.
+  /// Nothing was lost, corrupt or hanging, all was as documented, and every fault and point that was aimed at was hit.
   bool good() const;
   std::string table() const;
   std::string json() const;

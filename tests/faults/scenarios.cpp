@@ -238,6 +238,13 @@ void disk_full(Trial& trial) {
   const CommandResult result = trial.start(fault, goes_on ? kContinue : "");
   trial.outcome().hit = disk ? result.exit_code != 0 : trial.page().faults > 0;
   if (disk) disk->resize(file_bytes * 10);
+  if (goes_on && result.exit_code == 1) {  // 2: there was not even room to begin
+    const std::string last = fmt::format("step {}", num_steps);
+    trial.expect(result.output.find("Training goes on") != std::string::npos &&
+                     result.output.find(last + "/") != std::string::npos &&
+                     result.errors.find(last + ": checkpoint") != std::string::npos,
+                 "training did not go on to its last save:\n{}\n{}", result.output, result.errors);
+  }
   after_failed_writes(trial, result, "space");
 }
 
