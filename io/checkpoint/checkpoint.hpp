@@ -70,8 +70,8 @@ std::string file_name(const std::string& dir, std::int64_t step);
 /// The files in `dir` that are named like checkpoints, newest first, damaged or not.
 std::vector<std::string> list_newest_first(const std::string& dir);
 
-/// The files that a checkpoint path as users give it may mean, newest first: a file, or those of a folder `checkpoints`
-/// or of a run folder. Throws base::UsageError if there is none.
+/// The files that a checkpoint path as users give it may mean, newest first: a file, or those of a run folder or of a
+/// folder `checkpoints`. Throws base::UsageError if there is none.
 std::vector<std::string> candidates(const std::string& path);
 
 /// The folder of the checkpoints that a path as users give it means: itself, or its folder `checkpoints`. Throws

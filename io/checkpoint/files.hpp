@@ -15,7 +15,8 @@ namespace tessera::checkpoint {
 /// Step of a file name as file_name() makes it, "step-00001000.h5"; nothing if it is no such name.
 std::optional<std::int64_t> step_of(const std::string& name);
 
-/// All files of a folder that are named like checkpoints, by step, no folders; empty if the folder does not exist.
+/// All that is named like a checkpoint in a folder, by step, whatever it is; empty if the folder does not exist. Throws
+/// base::SystemError if it cannot be listed.
 std::map<std::int64_t, std::string> list_files(const std::string& dir);
 
 template <class... Args>

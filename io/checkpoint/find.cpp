@@ -3,6 +3,7 @@
 #include <charconv>
 #include <filesystem>
 #include <fmt/core.h>
+#include <functional>
 #include <iterator>
 #include <map>
 #include <tuple>
@@ -48,13 +49,26 @@ std::optional<std::int64_t> step_of(const std::string& name) {
   return step;
 }
 
+namespace {
+
+/// Calls visit() with each entry of a folder; with none of one that does not exist. A folder that cannot be read is no
+/// empty one: a training would begin anew in it.
+void for_each_entry(const std::string& dir, const std::function<void(const fs::directory_entry&)>& visit) {
+  std::error_code error;
+  fs::directory_iterator entry(dir, error);
+  for (; !error && entry != fs::directory_iterator(); entry.increment(error)) visit(*entry);
+  if (error && error != std::errc::no_such_file_or_directory && error != std::errc::not_a_directory)
+    base::fail_system("folder '{}' cannot be listed: {}. Check its permissions and its file system", dir,
+                      error.message());
+}
+
+}  // namespace
+
 std::map<std::int64_t, std::string> list_files(const std::string& dir) {
   std::map<std::int64_t, std::string> files;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(dir, error)) {
-    const auto step = step_of(entry.path().filename().string());
-    if (step && entry.is_regular_file(error)) files[*step] = entry.path().string();
-  }
+  for_each_entry(dir, [&](const fs::directory_entry& entry) {
+    if (const auto step = step_of(entry.path().filename().string())) files[*step] = entry.path().string();
+  });
   return files;
 }
 
@@ -67,16 +81,16 @@ std::vector<std::string> list_newest_first(const std::string& dir) {
 
 std::vector<Remnant> list_remnants(const std::string& dir) {
   std::vector<Remnant> remnants;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(dir, error)) {
+  for_each_entry(dir, [&](const fs::directory_entry& entry) {
+    std::error_code error;
     const std::string name = entry.path().filename().string();
     const std::size_t suffix = name.find(kSuffix);
-    if (suffix == std::string::npos || !entry.is_regular_file(error)) continue;
+    if (suffix == std::string::npos || !entry.is_regular_file(error)) return;
     const std::string behind = name.substr(suffix + kSuffix.size());
     const auto step = step_of(name.substr(0, suffix + kSuffix.size()));
     const bool is_aside = behind == kAside || behind.starts_with(std::string(kAside) + ".");
     if (step && (is_aside || behind == kTemporary)) remnants.push_back({entry.path().string(), *step, is_aside});
-  }
+  });
   std::sort(remnants.begin(), remnants.end(),
             [](const Remnant& a, const Remnant& b) { return std::tie(b.step, a.path) < std::tie(a.step, b.path); });
   return remnants;
@@ -104,7 +118,7 @@ std::vector<std::string> candidates(const std::string& path) {
   std::error_code error;
   if (!fs::exists(path, error)) base::fail_usage("checkpoint '{}' does not exist", path);
   if (!fs::is_directory(path, error)) return {path};
-  for (const std::string& dir : {path, path + "/checkpoints"})
+  for (const std::string& dir : {path + "/checkpoints", path})
     if (const std::vector<std::string> files = list_newest_first(dir); !files.empty()) return files;
   fail_empty(path);
 }
@@ -113,7 +127,7 @@ std::string folder_of(const std::string& path) {
   std::error_code error;
   if (!fs::exists(path, error)) base::fail_usage("'{}' does not exist: name a run folder", path);
   if (!fs::is_directory(path, error)) base::fail_usage("'{}' is a file: name its folder, or a run folder", path);
-  for (const std::string& dir : {path, path + "/checkpoints"})
+  for (const std::string& dir : {path + "/checkpoints", path})
     if (!list_files(dir).empty() || !list_remnants(dir).empty()) return dir;
   fail_empty(path);
 }

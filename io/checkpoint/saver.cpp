@@ -54,7 +54,6 @@ Saver::Saver(const comm::Communicator& ranks, const comm::Communicator& columns,
       datasets_(datasets_of(ranks, tiles)),
       tiles_(in_file_order(std::move(tiles))) {
   cuts_ = column_cuts(columns, tiles_);
-  orders_.bytes_per_second = settings_.bytes_per_second;
   for (const ColumnCut& cut : cuts_) scratch_elements_ = std::max(scratch_elements_, cut.num_elements());
   plan_stretches();
 }
@@ -127,6 +126,7 @@ std::optional<Saved> Saver::begin(const RunState& state) {
 }
 
 void Saver::start(const RunState& state) {
+  orders_.bytes_per_second = settings_.async ? settings_.bytes_per_second : 0;
   std::vector<std::uint64_t> offsets(datasets_.size());
   comm::together(*ranks_, "layout of the checkpoint", [&] {
     if (ranks_->rank() != 0) return;
@@ -234,6 +234,7 @@ std::optional<Saved> Saver::poll() {
 }
 
 std::optional<Saved> Saver::finish() {
+  orders_.bytes_per_second = 0;
   std::optional<Saved> saved;
   while (save_ && !saved)
     saved = guarded([&] {

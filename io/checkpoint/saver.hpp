@@ -21,7 +21,7 @@ struct SaveSettings {
   std::string dir;  ///< of the files; created if absent
   Retention retention;
   bool async = false;                 ///< write from a copy while training goes on
-  std::int64_t bytes_per_second = 0;  ///< of each rank at most; 0: as fast as it goes
+  std::int64_t bytes_per_second = 0;  ///< of each rank at most, while nobody waits; 0: as fast as it goes
   /// Asked by rank 0 before a file gets its name: throws if the folder is not this run's any more.
   std::function<void()> may_publish = [] {};
 };
@@ -55,10 +55,8 @@ class Saver {
   std::optional<Saved> begin(const RunState& state);
   /// Looks after the save in flight; to be called once a step. Returns it once it is published.
   std::optional<Saved> poll();
-  /// Waits until the save in flight, if any, is published, and returns it.
+  /// Waits until the save in flight, if any, is published, and returns it. It is not throttled any more.
   std::optional<Saved> finish();
-  /// From now on writes as fast as it goes, the save in flight too.
-  void hurry() { orders_.bytes_per_second = 0; }
 
   /// Contiguous parts of the file that this rank writes.
   std::size_t num_stretches() const { return stretches_.size(); }

@@ -167,7 +167,12 @@ UserBlock check_user_block(const ByteSource& bytes, const std::string& path) {
 }
 
 UserBlock read_user_block(const std::string& path) {
-  if (!std::filesystem::exists(path)) base::fail_usage("checkpoint '{}' does not exist", path);
+  namespace fs = std::filesystem;
+  const fs::file_status status = fs::status(path);  // of what a link leads to
+  if (!fs::exists(status))
+    base::fail_usage("checkpoint '{}' does not exist{}", path,
+                     fs::is_symlink(path) ? ": it is a link that leads nowhere. Is its file system mounted?" : "");
+  if (!fs::is_regular_file(status)) fail_damaged("'{}' is not a checkpoint of Tessera, but no file at all", path);
   const base::PosixFile file = base::PosixFile::open_read(path);
   return check_user_block({file.size_bytes(), [&](std::uint64_t offset, void* data,
                                                   std::size_t size) { file.read_at(offset, data, size); }},

@@ -34,8 +34,9 @@ std::vector<double> shares_of(const PlainCall& call, std::size_t num_files) {
     } catch (const std::exception&) {
       used = 0;
     }
-    if (used == 0 || used != part.size() || !(share > 0) || !std::isfinite(share))
-      base::fail_usage("--weights '{}': '{}' is not a number above 0", text, part);
+    constexpr double kMost = 1e9;
+    if (used == 0 || used != part.size() || !(share >= 1 / kMost && share <= kMost))
+      base::fail_usage("--weights '{}': '{}' is not a number from {} to {}", text, part, 1 / kMost, kMost);
     shares.push_back(share);
     at = end + 1;
   }

@@ -18,7 +18,8 @@ namespace fs = std::filesystem;
 
 /// The folder whose lock a training would hold that saves into `dir`.
 std::string run_folder_of(const std::string& dir) {
-  const fs::path path = fs::canonical(dir);
+  // Links are not followed: they lead away from the run folder. "dir/" has an empty name.
+  const fs::path path = (fs::absolute(dir) / "").lexically_normal().parent_path();
   return (path.filename() == "checkpoints" ? path.parent_path() : path).string();
 }
 

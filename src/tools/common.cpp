@@ -122,7 +122,9 @@ PlainCall::PlainCall(const std::vector<std::string>& arguments, bool shows, cons
 
 std::string PlainCall::required(const std::string& flag) const {
   if (!has(flag)) base::fail_usage("tessera {} needs --{} (see tessera {} --help)", command_, flag, command_);
-  return values_.at(flag).back();
+  const std::string& value = values_.at(flag).back();
+  if (value.empty()) base::fail_usage("tessera {}: --{} is empty: give it a value", command_, flag);
+  return value;
 }
 
 std::string PlainCall::text(const std::string& flag, const std::string& fallback) const {

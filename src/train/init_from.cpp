@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <fmt/core.h>
 #include <map>
-#include <optional>
 #include <vector>
 
 #include "base/error.hpp"
@@ -12,6 +11,7 @@
 #include "comm/together.hpp"
 #include "config/parse.hpp"
 #include "config/print.hpp"
+#include "train/newest_sound.hpp"
 
 namespace tessera::train {
 namespace {
@@ -84,58 +84,54 @@ checkpoint::TensorTile source_of(const model::Parameter& p, const model::Placeme
   return source;
 }
 
-/// Reads the newest sound one of the files. Returns its path.
-std::string read_newest(const std::string& path, Replica& replica, const RunData& data, config::Config& saved,
-                        std::int64_t& step, std::string& damage) {
+/// The configuration and step of the file whose weights it reads.
+struct Source {
+  config::Config config;
+  std::int64_t step = 0;
+};
+
+Source read_weights(const std::string& file, Replica& replica, const RunData& data) {
   const comm::Communicator& ranks = replica.mesh().all();
   const config::ModelConfig& now = replica.config().model;
-  std::vector<std::string> files;
-  comm::together(ranks, "search for checkpoints", [&] { files = checkpoint::candidates(path); });
-  for (const std::string& file : files) {
-    try {
-      const checkpoint::RunState state = checkpoint::read_state(ranks, file);
-      comm::together(ranks, "checkpoint compared", [&] {
-        saved = config::parse_text(state.config, file + ":/run/config");
-        require_growth(file, saved, replica.config());
-        require_old_tokens(file, state, data);
-      });
-      step = state.step;
-      // A layer that is repeated is read once for each place: tiles of one call must not overlap.
-      for (std::int64_t pass = 0; pass * saved.model.layers < now.layers; ++pass) {
-        std::vector<checkpoint::TensorTile> tiles;
-        for (const model::Parameter& p : replica.parameters().all()) {
-          const bool in_block = p.spec.layer >= 0 && p.spec.layer < now.layers;
-          if (p.primary && (in_block ? p.spec.layer / saved.model.layers : 0) == pass)
-            tiles.push_back(source_of(p, replica.parameters().placement(), now, saved.model));
-        }
-        checkpoint::read_tiles(ranks, replica.mesh().tensor(), file, tiles);
-      }
-      return file;
-    } catch (const checkpoint::DamagedError& error) {
-      damage += (damage.empty() ? "" : "\n") + std::string(error.what());
+  Source source;
+  const checkpoint::RunState state = checkpoint::read_state(ranks, file);
+  comm::together(ranks, "checkpoint compared", [&] {
+    source.config = config::parse_text(state.config, file + ":/run/config");
+    require_growth(file, source.config, replica.config());
+    require_old_tokens(file, state, data);
+  });
+  source.step = state.step;
+  const config::ModelConfig& saved = source.config.model;
+  // A layer that is repeated is read once for each place: tiles of one call must not overlap.
+  for (std::int64_t pass = 0; pass * saved.layers < now.layers; ++pass) {
+    std::vector<checkpoint::TensorTile> tiles;
+    for (const model::Parameter& p : replica.parameters().all()) {
+      const bool in_block = p.spec.layer >= 0 && p.spec.layer < now.layers;
+      if (p.primary && (in_block ? p.spec.layer / saved.layers : 0) == pass)
+        tiles.push_back(source_of(p, replica.parameters().placement(), now, saved));
     }
+    checkpoint::read_tiles(ranks, replica.mesh().tensor(), file, tiles);
   }
-  throw base::SharedError(damage, base::ExitCode::usage);
+  return source;
 }
 
 }  // namespace
 
 void initialize_from(const std::string& path, Replica& replica, const RunData& data,
                      const std::function<void(const std::string&)>& say) {
-  config::Config saved;
-  std::int64_t step = 0;
-  std::string damage;
-  const std::string file = read_newest(path, replica, data, saved, step, damage);
+  Source source;
+  const NewestSound found = read_newest_sound(
+      replica.mesh().all(), path, [&](const std::string& file) { source = read_weights(file, replica, data); });
   replica.spread_state();
-  const config::ModelConfig &now = replica.config().model, &old = saved.model;
+  const config::ModelConfig &now = replica.config().model, &old = source.config.model;
   std::string grown;
   if (now.layers > old.layers)
     grown += fmt::format("; layers {} -> {}: repeated in their order", old.layers, now.layers);
   if (now.vocab > old.vocab) grown += fmt::format("; vocabulary {} -> {}: new rows as drawn", old.vocab, now.vocab);
   if (now.context > old.context)
     grown += fmt::format("; context {} -> {}: new rows as drawn", old.context, now.context);
-  if (!damage.empty()) say(fmt::format("warning: {}", damage));
-  say(fmt::format("weights from '{}' (step {}){}", file, step, grown));
+  for (const std::string& damage : found.damage) say(fmt::format("warning: {}", damage));
+  say(fmt::format("weights from '{}' (step {}){}", found.file, source.step, grown));
 }
 
 }  // namespace tessera::train

@@ -6,6 +6,7 @@
 #include "config/parse.hpp"
 #include "config/validate.hpp"
 #include "model/copies.hpp"
+#include "train/newest_sound.hpp"
 #include "train/replica.hpp"
 
 namespace tessera::train {
@@ -41,20 +42,11 @@ LoadedModel load_file(const comm::Mesh& mesh, const std::string& path) {
 }  // namespace
 
 LoadedModel load_model(const comm::Mesh& mesh, const std::string& path) {
-  std::vector<std::string> files, damage;
-  comm::together(mesh.all(), "search for checkpoints", [&] { files = checkpoint::candidates(path); });
-  for (const std::string& file : files) {
-    try {
-      LoadedModel loaded = load_file(mesh, file);
-      loaded.damage = damage;
-      return loaded;
-    } catch (const checkpoint::DamagedError& error) {
-      damage.emplace_back(error.what());
-    }
-  }
-  std::string list;
-  for (const std::string& text : damage) list += (list.empty() ? "" : "\n") + text;
-  throw base::SharedError(list, base::ExitCode::usage);
+  LoadedModel loaded;
+  const NewestSound found =
+      read_newest_sound(mesh.all(), path, [&](const std::string& file) { loaded = load_file(mesh, file); });
+  loaded.damage = found.damage;
+  return loaded;
 }
 
 }  // namespace tessera::train

@@ -93,7 +93,10 @@ RunFolder::RunFolder(const comm::Communicator& ranks, const config::Config& reso
     fs::create_directories(checkpoints_dir(), error);
     if (error) refuse_folder(dir_, error.message());
     base::sync_folder(dir_);  // so that its checkpoints survive a power cut, their folder must
-    base::sync_folder(fs::absolute(dir_).parent_path().string());
+    try {
+      base::sync_folder(fs::absolute(dir_).parent_path().string());
+    } catch (const base::SystemError&) {  // one that may be entered and not read, as /home often
+    }
     std::string note;
     lock_ = std::make_unique<RunLock>(dir_, note);
     if (!note.empty()) fmt::print(stderr, "warning: {}\n", note);

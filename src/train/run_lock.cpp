@@ -104,7 +104,7 @@ bool is_dead(const Holder& holder, const Holder& me, std::int64_t age) {
     return (::kill(static_cast<pid_t>(holder.pid), 0) != 0 && errno == ESRCH) ||
            start_ticks(holder.pid) != holder.start_ticks;
   if (!holder.job.empty() && holder.job == me.job && holder.restart != me.restart) return true;
-  return age > kDeadSeconds;
+  return std::abs(age) > kDeadSeconds;  // a time to come is of a clock that was set back
 }
 
 std::string describe(const Holder& holder, std::int64_t age) {
@@ -116,7 +116,11 @@ std::string describe(const Holder& holder, std::int64_t age) {
 /// Removes a dead lock, unless another process did so and took the folder since `text` was read.
 void remove_dead(const std::string& path, const std::string& text) {
   const std::string moved = fmt::format("{}.dead.{}", path, ::getpid());
-  if (std::rename(path.c_str(), moved.c_str()) != 0) return;  // gone already
+  if (std::rename(path.c_str(), moved.c_str()) != 0) {
+    if (errno == ENOENT) return;  // gone already
+    base::fail_usage("'{}', the lock of a process that is gone, cannot be removed: {}. Remove it", path,
+                     std::strerror(errno));
+  }
   if (read(moved) == text)
     ::unlink(moved.c_str());
   else
@@ -144,7 +148,7 @@ RunLock::RunLock(const std::string& dir, std::string& note) : path_(dir + "/lock
     const std::string text = read(path_);
     const Holder holder = from_text(text);
     const std::int64_t age = age_seconds(path_);
-    if (holder.pid > 0 ? !is_dead(holder, me, age) : age <= kDeadSeconds)
+    if (holder.pid > 0 ? !is_dead(holder, me, age) : std::abs(age) <= kDeadSeconds)
       base::fail_usage(
           "run.dir = '{}' is in use by {}. Use another run.dir, or end that one first; if it is dead, wait a minute or "
           "remove '{}'",
@@ -169,8 +173,9 @@ void RunLock::renew(const std::stop_token& stop) {
 void RunLock::require_held() const {
   const std::string text = read(path_);
   if (text == mine_) return;
+  if (text.empty()) base::fail("'{}' is gone: the run folder was moved or removed under this run", path_);
   base::fail("'{}' is not of this process any more, but of {}: this run stood still for so long that it looked dead",
-             path_, text.empty() ? "nobody" : describe(from_text(text), 0));
+             path_, describe(from_text(text), 0));
 }
 
 }  // namespace tessera::train

@@ -217,7 +217,6 @@ void Run::saving(const std::function<void()>& action) {
 
 /// At the end the last step must be saved, whatever was forgiven before.
 void Run::finish_saves() {
-  saver_.hurry();
   saving([&] { note(saver_.finish()); });
   if (saved_step_ == state_.step) return;
   folder_.require_held();

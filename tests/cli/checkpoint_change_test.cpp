@@ -133,7 +133,7 @@ BOOST_FIXTURE_TEST_CASE(average_refuses_what_it_cannot_do, AveragedFixture) {
   refused(to, "needs checkpoint files");
   refused(both + " --weights 1" + to, "has 1 number(s) for 2 file(s)");
   for (const std::string bad : {"1,x", "1,", "1,0", "1,-1", "1,inf"})
-    refused(both + " --weights " + bad + to, "is not a number above 0");
+    refused(both + " --weights " + bad + to, "is not a number from 1e-09 to 1000000000");
   refused(shell_quoted(run) + to, "is a folder: name the files");
   refused(shell_quoted(folder / "absent.h5") + to, "does not exist");
   damage_tensor(file(6), "/model/final_norm.bias");

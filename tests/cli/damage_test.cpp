@@ -89,6 +89,17 @@ BOOST_FIXTURE_TEST_CASE(without_a_sound_file_nothing_is_trained, SavedRun) {
   BOOST_TEST((read_file(run + "/metrics.jsonl") == metrics));
 }
 
+/// As when the file system that holds them is not mounted.
+BOOST_FIXTURE_TEST_CASE(links_that_lead_nowhere_are_no_reason_to_begin_anew, SavedRun) {
+  for (const std::string& file : {newest, older}) {
+    fs::remove(file);
+    fs::create_symlink("/nowhere/" + fs::path(file).filename().string(), file);
+    expect_error(train(""), 2, "'" + newest + "' does not exist: it is a link that leads nowhere");
+  }
+  BOOST_TEST(fs::is_symlink(newest));
+  BOOST_TEST(fs::is_symlink(older));
+}
+
 BOOST_FIXTURE_TEST_CASE(names_of_damaged_files_are_never_taken_twice, SavedRun) {
   for (int time = 0; time < 2; ++time) {
     fs::resize_file(newest, fs::file_size(newest) - 100);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Saves that go on beside training, and saves that fail.
 #include <filesystem>
+#include <iterator>
 
 #include "checkpoint/file_reader.hpp"
 #include "cli/resume.hpp"
@@ -101,6 +102,9 @@ BOOST_FIXTURE_TEST_CASE(training_goes_on_if_asked_but_does_not_end_well_unsaved,
 }
 
 BOOST_FIXTURE_TEST_CASE(bench_measures_checkpoints, RunFixture) {
+  fs::create_directories(folder / "bench");
+  for (const std::string mine : {"/step-00000000.h5", "/step-00000001.h5", "/plain"})
+    write_file(folder / "bench" + mine, "mine");
   for (const std::string layout : {"--parallel.zero 1", "--parallel.tensor 2"}) {
     const ProcessResult result = run_shell(tessera_on(2) + " bench --run.threads 1 --config " + shell_quoted(config) +
                                            " " + layout + " --json --checkpoint " + shell_quoted(folder / "bench"));
@@ -108,7 +112,8 @@ BOOST_FIXTURE_TEST_CASE(bench_measures_checkpoints, RunFixture) {
     for (const std::string key : {"size_bytes", "write_share", "read_share", "lost_seconds", "plain_write_cpu_seconds"})
       BOOST_TEST(metric_values(result.output, key).size() == 1u, key);
     BOOST_TEST(metric_values(result.output, "write_share").at(0) > 0);
-    BOOST_TEST(fs::is_empty(folder / "bench"));
+    BOOST_TEST(std::distance(fs::directory_iterator(folder / "bench"), fs::directory_iterator()) == 3);
+    BOOST_TEST(read_file(folder / "bench/plain") == "mine");
   }
 }
 
