@@ -20,7 +20,7 @@
 namespace tessera::checkpoint {
 namespace {
 
-constexpr std::int64_t kPieceElements = std::int64_t{1} << 18;
+constexpr std::int64_t kPieceElements = std::int64_t{1} << 16;
 
 /// What the file says of a dataset.
 struct Found {
