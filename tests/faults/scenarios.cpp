@@ -218,18 +218,20 @@ constexpr const char* kContinue = "--checkpoint.on_failure=continue";
 
 void disk_full(Trial& trial) {
   Random& random = trial.random();
-  const std::uint64_t file_bytes = trial.reference().stopped_file_bytes;
+  const Reference& reference = trial.reference();
   const bool goes_on = trial.round().time % 4 >= 2;  // up to the last save, which fails, too
   std::unique_ptr<Tmpfs> disk;
   if (trial.round().time % 2 == 0) {
-    // Room for the run, and for more than one file and less than the three that are there while the third is written.
-    const std::uint64_t size = file_bytes * (12 + draw(random, 16)) / 10 + (std::uint64_t{32} << 10);
+    // Room for one checkpoint, which needs its whole size before it is written, and not for the third beside two.
+    const std::uint64_t least = reference.file_bytes + (std::uint64_t{64} << 10);
+    const std::uint64_t most = 2 * reference.disk_bytes + reference.file_bytes * 9 / 10;
+    const std::uint64_t size = least + draw(random, most - least);
     disk = Tmpfs::mount(trial.run(), size);
     if (disk) trial.outcome().what = fmt::format("of {} bytes", size);
   }
   ShimSettings fault;
   if (!disk) {
-    fault.quota_bytes = static_cast<std::int64_t>(draw(random, trial.reference().bytes_written * 9 / 10));
+    fault.quota_bytes = static_cast<std::int64_t>(draw(random, reference.bytes_written * 9 / 10));
     fault.no_reserving = draw(random, 2) == 0;  // as on network file systems: then it is full in the middle of tiles
     trial.outcome().what =
         fmt::format("after {} bytes{}", fault.quota_bytes, fault.no_reserving ? ", no room in advance" : "");
@@ -237,8 +239,9 @@ void disk_full(Trial& trial) {
   trial.outcome().means = fmt::format("{}{}", disk ? "mount" : "quota", goes_on ? ", training goes on" : "");
   const CommandResult result = trial.start(fault, goes_on ? kContinue : "");
   trial.outcome().hit = disk ? result.exit_code != 0 : trial.page().faults > 0;
-  if (disk) disk->resize(file_bytes * 10);
-  if (goes_on && result.exit_code == 1) {  // 2: there was not even room to begin
+  if (disk) disk->resize(reference.file_bytes * 10);
+  // Once a quota is used up metrics cannot be written either, and that ends the training.
+  if (disk && goes_on) {
     const std::string last = fmt::format("step {}", num_steps);
     trial.expect(result.output.find("Training goes on") != std::string::npos &&
                      result.output.find(last + "/") != std::string::npos &&

@@ -8,6 +8,7 @@
 #include <numeric>
 #include <sstream>
 #include <stdexcept>
+#include <sys/stat.h>
 
 #include "base/stopwatch.hpp"
 #include "faults/shim_options.hpp"
@@ -119,7 +120,11 @@ std::unique_ptr<Reference> TestStand::make_reference(const Round& round) {
   };
   reference->stopped_run = new_run();
   run(reference->stopped_run, fmt::format("--run.stop_after {}", stopped_step));
-  reference->stopped_file_bytes = fs::file_size(checkpoint_path(reference->stopped_run, stopped_step));
+  struct stat status {};
+  if (::stat(checkpoint_path(reference->stopped_run, stopped_step).c_str(), &status) != 0)
+    throw std::runtime_error("an undisturbed run leaves no checkpoint");
+  reference->file_bytes = static_cast<std::uint64_t>(status.st_size);
+  reference->disk_bytes = static_cast<std::uint64_t>(status.st_blocks) * 512;
   const std::string whole = new_run();
   run(whole, "");
   reference->tensors = read_tensors(checkpoint_path(whole, num_steps));

@@ -31,11 +31,11 @@ std::vector<std::string> comparable_steps(const std::string& run);
 
 /// A run that nothing disturbed.
 struct Reference {
-  std::string stopped_run;  ///< folder of the run after stopped_step
-  std::uint64_t stopped_file_bytes = 0;
-  Tensors tensors;                   ///< of the last checkpoint
-  std::vector<std::string> metrics;  ///< comparable_steps()
-  std::vector<std::uint64_t> tiles;  ///< writes of tiles of each rank in a save
+  std::string stopped_run;                       ///< folder of the run after stopped_step
+  std::uint64_t file_bytes = 0, disk_bytes = 0;  ///< size of its files, and what each takes: they have holes
+  Tensors tensors;                               ///< of the last checkpoint
+  std::vector<std::string> metrics;              ///< comparable_steps()
+  std::vector<std::uint64_t> tiles;              ///< writes of tiles of each rank in a save
   std::uint64_t bytes_written = 0, syncs = 0, order = 0;
   double seconds = 0;  ///< from the start of the ranks to their end
 };
