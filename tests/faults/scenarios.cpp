@@ -80,24 +80,25 @@ void kill_at_point(Trial& trial) {
   after_a_kill(trial, result);
 }
 
-/// Kills from outside, some time after the ranks have started. Slow writes make saves a larger part of that time.
+/// Kills from outside: by turns at any time after the ranks have started, which may be too late, and at any operation
+/// on files but the last ones, which is not. Slow writes make saves a larger part of a run.
 void kill_at_an_instant(Trial& trial, bool all) {
   Random& random = trial.random();
   const auto ranks = static_cast<std::uint64_t>(trial.round().layout->ranks);
+  const bool by_clock = trial.round().time % 2 == 1;
   ShimSettings fault;
-  double run_seconds = trial.reference().seconds;
-  if (draw(random, 2) == 0) {
+  if (!by_clock || draw(random, 2) == 0) {
     fault.delayed = "all";
     fault.delay_microseconds = 300;
-    constexpr double seconds_a_write = 4e-4, other_writes_a_save = 20;
-    const auto& tiles = trial.reference().tiles;
-    const double writes = static_cast<double>(*std::max_element(tiles.begin(), tiles.end())) + other_writes_a_save;
-    run_seconds += writes * seconds_a_write * num_steps / steps_between_saves;
   }
-  const double instant = run_seconds * static_cast<double>(draw(random, 1000)) / 1000;
+  const double seconds = by_clock ? trial.reference().seconds * static_cast<double>(draw(random, 1000)) / 1000 : 0;
+  const std::uint64_t order = by_clock ? 0 : draw(random, trial.reference().order * 9 / 10);
   const std::uint64_t one = draw(random, ranks);
-  trial.outcome().what = fmt::format("{} after {:.3f} s{}", all ? "all ranks" : fmt::format("rank {}", one), instant,
-                                     fault.delayed.empty() ? "" : ", slow writes");
+  trial.outcome().means = by_clock ? "clock" : "progress";
+  trial.outcome().what =
+      fmt::format("{} {}{}", all ? "all ranks" : fmt::format("rank {}", one),
+                  by_clock ? fmt::format("after {:.3f} s", seconds) : fmt::format("after operation {}", order),
+                  fault.delayed.empty() ? "" : ", slow writes");
   base::Clock::time_point started{};
   bool done = false;
   int killed = 0;
@@ -108,7 +109,7 @@ void kill_at_an_instant(Trial& trial, bool all) {
         if (trial.page().pids[rank] == 0) return;
       started = base::Clock::now();
     }
-    if (base::seconds_since(started) < instant) return;
+    if (base::seconds_since(started) < seconds || trial.page().order < order) return;
     done = true;
     for (std::uint64_t rank = 0; rank < ranks; ++rank)
       if ((all || rank == one) && kill_rank(trial.page().pids[rank])) ++killed;
