@@ -5,10 +5,8 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
-#include <iterator>
 #include <map>
 #include <string>
-#include <unistd.h>
 #include <vector>
 
 #include "base/error.hpp"
@@ -16,33 +14,15 @@
 #include "checkpoint/file_writer.hpp"
 #include "config/print.hpp"
 #include "model/parameter_specs.hpp"
+#include "support/folder.hpp"
 #include "text/tokenizer.hpp"
 
 namespace tessera::convert {
 
 namespace fs = std::filesystem;
 
-/// A folder of this process, gone at the end of the test.
-struct Folder {
-  fs::path path = fs::temp_directory_path() / ("tessera_convert_" + std::to_string(::getpid()));
-  Folder() { fs::create_directories(path); }
-  ~Folder() {
-    std::error_code ignored;
-    fs::remove_all(path, ignored);
-  }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  std::string operator/(const std::string& name) const { return (path / name).string(); }
-  std::string write(const std::string& name, const std::string& content) const {
-    std::ofstream(path / name, std::ios::binary) << content;
-    return *this / name;
-  }
-};
-
-inline std::string read_bytes(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
+using testing::Folder;
+using testing::read_bytes;
 
 /// A model of which no two extents are alike, but for those that must be.
 inline config::ModelConfig small_model(bool tied = true) {

@@ -6,33 +6,19 @@
 #include <fstream>
 #include <functional>
 #include <string>
-#include <unistd.h>
 #include <vector>
 
 #include "base/error.hpp"
 #include "data/prepare.hpp"
 #include "data/token_file.hpp"
+#include "support/folder.hpp"
 
 namespace tessera::testing {
 
 namespace fs = std::filesystem;
 
-/// A folder of this process, gone at the end of the test.
-struct Folder {
-  fs::path path = fs::temp_directory_path() / ("tessera_data_" + std::to_string(::getpid()));
-  Folder() { fs::create_directories(path); }
-  ~Folder() {
-    std::error_code ignored;
-    fs::remove_all(path, ignored);
-  }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  std::string operator/(const std::string& name) const { return (path / name).string(); }
-  std::string write(const std::string& name, const std::string& text) const {
-    fs::create_directories((path / name).parent_path());
-    std::ofstream(path / name, std::ios::binary) << text;
-    return *this / name;
-  }
+/// The same with token files.
+struct DataFolder : Folder {
   std::string prepare(const std::vector<std::string>& inputs, const std::string& tokenizer) const {
     data::PrepareOptions options;
     options.inputs = inputs;

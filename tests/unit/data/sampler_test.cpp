@@ -117,7 +117,7 @@ BOOST_AUTO_TEST_CASE(samples_lie_inside_the_data_and_apart_from_each_other) {
 }
 
 BOOST_AUTO_TEST_CASE(windows_make_every_token_but_the_first_a_target_once) {
-  const Folder folder;
+  const DataFolder folder;
   std::string text;
   for (int i = 0; i < 99; ++i) text += static_cast<char>(i);
   const data::TokenFile file = data::TokenFile::open(folder.prepare({folder.write("t.txt", text)}, "bytes"));

@@ -10,7 +10,7 @@ namespace {
 using data::TokenFile;
 
 BOOST_AUTO_TEST_CASE(documents_come_back_in_order) {
-  const Folder folder;
+  const DataFolder folder;
   folder.write("texts/b.txt", "second");
   folder.write("texts/a.txt", "first\n");
   folder.write("texts/deep/c.txt", "third");
@@ -33,7 +33,7 @@ BOOST_AUTO_TEST_CASE(documents_come_back_in_order) {
 }
 
 BOOST_AUTO_TEST_CASE(characters_take_their_vocabulary_from_all_inputs) {
-  const Folder folder;
+  const DataFolder folder;
   const std::string one = folder.write("1.txt", "abba"), two = folder.write("2.txt", "caf\u00e9");
   const TokenFile file = TokenFile::open(folder.prepare({one, two}, "characters"));
   BOOST_TEST(file.vocab_size() == 6);  // a b c e-acute f, and the end token
@@ -41,7 +41,7 @@ BOOST_AUTO_TEST_CASE(characters_take_their_vocabulary_from_all_inputs) {
 }
 
 BOOST_AUTO_TEST_CASE(the_held_out_part_is_the_end_of_the_tokens) {
-  const Folder folder;
+  const DataFolder folder;
   data::PrepareOptions options;
   options.inputs = {folder.write("t.txt", std::string(899, 'a') + std::string(100, 'b'))};
   options.tokenizer = "bytes";
@@ -62,7 +62,7 @@ BOOST_AUTO_TEST_CASE(the_held_out_part_is_the_end_of_the_tokens) {
 }
 
 BOOST_AUTO_TEST_CASE(any_number_of_threads_writes_the_same_tokens) {
-  const Folder folder;
+  const DataFolder folder;
   std::string text;
   for (int i = 0; i < 100'000; ++i)
     text += "word" + std::to_string(i * 31 % 7919) + (i % 9 == 0 ? "\r\n" : " caf\u00e9 ");
@@ -87,7 +87,7 @@ BOOST_AUTO_TEST_CASE(any_number_of_threads_writes_the_same_tokens) {
 }
 
 BOOST_AUTO_TEST_CASE(bad_inputs_are_named) {
-  const Folder folder;
+  const DataFolder folder;
   const std::string text = folder.write("t.txt", "text");
   expect_words(message_of([&] { folder.prepare({folder / "absent"}, "bytes"); }), {"absent"});
   expect_words(message_of([&] { folder.prepare({folder.write("empty.txt", "")}, "bytes"); }), {"empty.txt"});
@@ -105,7 +105,7 @@ BOOST_AUTO_TEST_CASE(bad_inputs_are_named) {
 }
 
 BOOST_AUTO_TEST_CASE(damaged_files_are_errors_and_never_crashes) {
-  const Folder folder;
+  const DataFolder folder;
   const std::string path = folder.prepare({folder.write("t.txt", std::string(20000, 'x'))}, "bytes");
   const auto size = static_cast<std::size_t>(fs::file_size(path));
   std::string whole(size, '\0');
@@ -147,7 +147,7 @@ void write_by_hand(const std::string& path, hdf5::Type type, std::int64_t versio
 }
 
 BOOST_AUTO_TEST_CASE(newer_versions_wide_ids_and_ids_outside_the_vocabulary) {
-  const Folder folder;
+  const DataFolder folder;
   write_by_hand(folder / "newer.h5", hdf5::Type::u16, 99, 500);
   expect_words(message_of([&] { TokenFile::open(folder / "newer.h5"); }), {"version 99"});
   write_by_hand(folder / "wide.h5", hdf5::Type::u32, 1, 70001);
@@ -175,7 +175,7 @@ std::string long_text(std::size_t bytes) {
 }
 
 BOOST_AUTO_TEST_CASE(pieces_make_the_same_tokens_as_the_whole) {
-  const Folder folder;
+  const DataFolder folder;
   const std::string text = long_text(std::size_t{40} << 20);
   const auto tokenizer = text::train_bpe({text.substr(0, 20000)}, 400);
   std::string joined;
@@ -210,7 +210,7 @@ BOOST_AUTO_TEST_CASE(a_cut_lies_in_front_of_the_last_white_space_before_a_charac
 }
 
 BOOST_AUTO_TEST_CASE(a_changed_byte_is_no_trouble_or_one_clear_message) {
-  const Folder folder;
+  const DataFolder folder;
   std::ifstream file(folder.prepare({folder.write("text.txt", "some words of text\n")}, "bytes"), std::ios::binary);
   const std::string good(std::istreambuf_iterator<char>(file), {});
   std::size_t refused = 0;
@@ -265,7 +265,7 @@ BOOST_AUTO_TEST_CASE(no_token_reaches_across_a_cut) {
 }
 
 BOOST_AUTO_TEST_CASE(texts_of_every_kind_are_read_in_pieces) {
-  const Folder folder;
+  const DataFolder folder;
   for (const std::string line :
        {"some words\r\n", "\u6587\u5b57\u3002\n", "\u3000\u3000\u6587\u5b57\u3002\n", "word "}) {
     std::string text, joined;

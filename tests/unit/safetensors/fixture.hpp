@@ -4,39 +4,18 @@
 #include <boost/test/unit_test.hpp>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <string>
-#include <unistd.h>
 #include <vector>
 
 #include "base/error.hpp"
+#include "support/folder.hpp"
 
 namespace tessera::safetensors {
 
 namespace fs = std::filesystem;
 
-/// A folder of this process, gone at the end of the test.
-struct Folder {
-  fs::path path = fs::temp_directory_path() / ("tessera_safetensors_" + std::to_string(::getpid()));
-  Folder() { fs::create_directories(path); }
-  ~Folder() {
-    std::error_code ignored;
-    fs::remove_all(path, ignored);
-  }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  std::string operator/(const std::string& name) const { return (path / name).string(); }
-  std::string write(const std::string& name, const std::string& content) const {
-    fs::create_directories((path / name).parent_path());
-    std::ofstream(path / name, std::ios::binary) << content;
-    return *this / name;
-  }
-};
-
-inline std::string read_bytes(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
+using testing::Folder;
+using testing::read_bytes;
 
 /// `value` in 8 bytes, little-endian.
 inline std::string little_endian(std::uint64_t value) {
