@@ -62,6 +62,7 @@ struct RunState {
   std::string mesh;          ///< "data 2": who wrote it, for information
   std::string tokenizer;     ///< serialized tokenizer
   std::string tokenizer_fingerprint;
+  std::string data{};  ///< what was trained on, in a few words that tell other data; "" if the file does not say
 };
 
 /// "<dir>/step-00001000.h5"

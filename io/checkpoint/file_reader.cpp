@@ -44,6 +44,7 @@ RunState state_in(const hdf5::File& file, const UserBlock& block) {
   state.tokens = file.int_attribute("/run", "tokens");
   state.mesh = file.string_attribute("/run", "mesh");
   state.tokenizer_fingerprint = file.string_attribute("/run", "tokenizer_fingerprint");
+  if (file.has_attribute("/run", "data")) state.data = file.string_attribute("/run", "data");
   state.version = read_text(file, "/run/version", block.file_bytes);
   state.config = read_text(file, "/run/config", block.file_bytes);
   state.tokenizer = read_text(file, "/run/tokenizer", block.file_bytes);

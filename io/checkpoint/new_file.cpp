@@ -48,6 +48,7 @@ void write_state(hdf5::File& file, const RunState& state) {
   file.set_attribute("/run", "tokens", state.tokens);
   file.set_attribute("/run", "mesh", state.mesh);
   file.set_attribute("/run", "tokenizer_fingerprint", state.tokenizer_fingerprint);
+  if (!state.data.empty()) file.set_attribute("/run", "data", state.data);
   file.write_text("/run/version", state.version);
   file.write_text("/run/config", state.config);
   file.write_text("/run/tokenizer", state.tokenizer);

@@ -112,7 +112,8 @@ RunState read_state(const comm::Communicator& ranks, const std::string& path) {
   });
   for (std::int64_t* number : {&state.step, &state.updates, &state.skips, &state.tokens})
     ranks.broadcast<std::int64_t>({number, 1}, 0, kWhat);
-  for (std::string* text : {&state.config, &state.version, &state.mesh, &state.tokenizer, &state.tokenizer_fingerprint})
+  for (std::string* text :
+       {&state.config, &state.version, &state.mesh, &state.tokenizer, &state.tokenizer_fingerprint, &state.data})
     *text = ranks.broadcast_text(*text, 0, kWhat);
   return state;
 }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "data/token_file.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
 #include <filesystem>
+#include <fmt/core.h>
 #include <fstream>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -12,6 +14,7 @@
 #include <utility>
 
 #include "base/error.hpp"
+#include "base/philox.hpp"
 #include "hdf5/hdf5.hpp"
 
 namespace tessera::data {
@@ -146,6 +149,21 @@ void TokenFile::read(std::int64_t first, std::int64_t count, std::int32_t* out) 
     if (out[i] < 0 || out[i] >= vocab_size_)
       base::fail("token file '{}' is damaged: token {} has id {}, the vocabulary ends at {}; {}", path_, first + i,
                  static_cast<std::uint32_t>(out[i]), vocab_size_ - 1, kRemedy);
+}
+
+std::string TokenFile::describe_tokens() const {
+  constexpr std::int64_t kSamples = 256, kSampleTokens = 256;
+  std::vector<std::int32_t> tokens;
+  for (std::int64_t sample = 0; sample < kSamples; ++sample) {
+    const std::int64_t first = num_tokens_ / kSamples * sample, size = static_cast<std::int64_t>(tokens.size());
+    const std::int64_t count = std::min(kSampleTokens, num_tokens_ - first);
+    tokens.resize(static_cast<std::size_t>(size + count));
+    read(first, count, tokens.data() + size);
+  }
+  // The samples overlap nowhere in a long file; a short one is hashed whole, some of it twice.
+  const char* const bytes = reinterpret_cast<const char*>(tokens.data());
+  return fmt::format("{} tokens, {:016x}", num_tokens_,
+                     base::name_hash(bytes, bytes + tokens.size() * sizeof tokens[0]));
 }
 
 std::unique_ptr<text::Tokenizer> TokenFile::tokenizer() const {

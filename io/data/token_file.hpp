@@ -36,6 +36,9 @@ class TokenFile {
   /// vocab_size().
   void read(std::int64_t first, std::int64_t count, std::int32_t* out) const;
   std::unique_ptr<text::Tokenizer> tokenizer() const;
+  /// "1115395 tokens, 0123456789abcdef": their number, and a hash of some thousand of them from all over the file.
+  /// Other data under the same name almost surely tell another one. Reads no more than a megabyte.
+  std::string describe_tokens() const;
 
  private:
   TokenFile() = default;

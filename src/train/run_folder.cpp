@@ -140,6 +140,9 @@ std::string RunFolder::read(const std::string& path, Replica& replica, const Run
             "{}): use its token file, or another run.dir",
             path, state.tokenizer_fingerprint, data.first_file().path(), data.first_file().fingerprint());
       changed = compare_configs(path, config::parse_text(state.config, path + ":/run/config"), replica.config());
+      if (ranks_->rank() != 0 || state.data.empty()) return;  // rank 0 tells what changed
+      if (const std::string now = data.describe(); now != state.data)
+        changed += fmt::format("\n  the tokens of data.train: {} in the checkpoint, {} now", state.data, now);
     });
     checkpoint::read_tiles(*ranks_, replica.mesh().tensor(), path, replica.tiles());
   } catch (const checkpoint::DamagedError& error) {  // the same on every rank

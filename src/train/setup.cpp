@@ -63,6 +63,12 @@ RunData::RunData(const config::DataConfig& config) {
     base::fail_usage("data.tokenizer = '{}' is not the tokenizer of data.train = '{}'", config.tokenizer, config.train);
 }
 
+std::string RunData::describe() const {
+  std::string text;
+  for (const data::TokenFile& file : train_files) text += (text.empty() ? "" : "; ") + file.describe_tokens();
+  return text;
+}
+
 std::int64_t automatic_micro_batch(std::int64_t sequences_per_rank, std::int64_t context, std::int64_t stages,
                                    bool interleaved) {
   constexpr std::int64_t kMostTokens = 8192, kLeastForEachStage = 4;

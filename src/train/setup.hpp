@@ -16,6 +16,8 @@ struct RunData {
   explicit RunData(const config::DataConfig& config);
   /// The file whose tokenizer stands for that of all.
   const data::TokenFile& first_file() const { return train_files.front(); }
+  /// What is trained on, as checkpoints record it: other tokens almost surely give another text.
+  std::string describe() const;
 };
 
 /// Fills what the configuration leaves to the data and the ranks: model.vocab = 0 becomes the tokenizer's,

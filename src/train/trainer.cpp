@@ -110,6 +110,7 @@ void Run::start() {
     for (const TokenMixture::Source& source : data_.valid.sources)
       valid_text_bytes_.push_back(target_text_bytes(source.range));
     if (ranks_.rank() != 0) return;
+    state_.data = data_.describe();
     metrics_ = std::make_unique<metrics::MetricsFile>(folder_.metrics_path());
     metrics_->resume_at(state_.step);
   });

@@ -74,6 +74,21 @@ BOOST_FIXTURE_TEST_CASE(what_changes_the_course_of_the_run_is_noted, RunFixture)
   BOOST_TEST(train("--run.stop_after 1 --quiet").output == "");
 }
 
+BOOST_FIXTURE_TEST_CASE(other_tokens_under_the_same_name_are_noted, RunFixture) {
+  BOOST_REQUIRE(train("--run.stop_after 1").exit_code == 0);
+  BOOST_TEST(train("--run.stop_after 1").output.find("tokens of data.train") == std::string::npos);
+  std::string text = read_file(folder / "text.txt");
+  std::reverse(text.begin(), text.end());
+  write_file(folder / "text.txt", text);
+  fs::remove(tokens);
+  BOOST_REQUIRE(run_shell(tessera() + " data prepare --input " + shell_quoted(folder / "text.txt") +
+                          " --tokenizer bytes --output " + shell_quoted(tokens))
+                    .exit_code == 0);
+  const ProcessResult result = train("--run.stop_after 1");
+  BOOST_TEST(result.exit_code == 0, result.errors);
+  BOOST_TEST(result.output.find("the tokens of data.train: ") != std::string::npos, result.output);
+}
+
 BOOST_FIXTURE_TEST_CASE(generate_evaluate_and_score_read_the_run, RunFixture) {
   BOOST_REQUIRE(train("").exit_code == 0);
   const std::string model = " --checkpoint " + shell_quoted(run);

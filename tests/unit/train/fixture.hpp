@@ -10,7 +10,7 @@ namespace tessera::testing {
 
 /// Token files of the bytes tokenizer: document d of file f is `length` times the letter 'a' + d, with f before it.
 struct LetterFiles {
-  Folder folder;
+  DataFolder folder;
   std::vector<data::TokenFile> files;
 
   LetterFiles(std::size_t num_files, int num_documents, std::size_t length) {
