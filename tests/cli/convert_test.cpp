@@ -125,9 +125,9 @@ BOOST_FIXTURE_TEST_CASE(an_exported_model_is_the_same_under_transformers, BpeRun
   require_done(checkpoint(export_of(run, folder / "hf")));
   write_file(folder / "short.txt", "The king said.");
   const ProcessResult compared =
-      run_shell("python3 " TESSERA_SOURCE_DIR "/scripts/compare_transformers.py " + shell_quoted(run) + " " +
-                shell_quoted(folder / "hf") + " " + shell_quoted(folder / "short.txt") + " --tessera " +
-                shell_quoted(TESSERA_BINARY));
+      run_shell("python3 " + shell_quoted(TESSERA_SOURCE_DIR "/scripts/compare_transformers.py") + " " +
+                shell_quoted(run) + " " + shell_quoted(folder / "hf") + " " + shell_quoted(folder / "short.txt") +
+                " --tessera " + shell_quoted(TESSERA_BINARY));
   if (compared.exit_code == 77)
     std::cout << "SKIPPED: " << compared.errors << std::flush;
   else

@@ -1,18 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "faults/shim_options.hpp"
 
+#include <filesystem>
 #include <fmt/core.h>
 
 #include "support/process.hpp"
 
 namespace tessera::faults {
 
+namespace fs = std::filesystem;
+
+namespace {
+
+/// Where the library is to be loaded from: LD_PRELOAD is a list with blanks between, and there may be one in its path.
+std::string path_without_blanks(const ShimSettings& settings) {
+  const fs::path link = fs::path(settings.shared).parent_path() / "fault_shim.so";
+  if (!fs::exists(link)) fs::create_symlink(TESSERA_FAULT_SHIM, link);
+  return link.string();
+}
+
+}  // namespace
+
 std::string shim_options(const ShimSettings& settings) {
   std::string options;
   const auto add = [&](const char* name, const std::string& value) {
     options += fmt::format(" -x {}={}", name, testing::shell_quoted(value));
   };
-  add("LD_PRELOAD", TESSERA_FAULT_SHIM);
+  add("LD_PRELOAD", path_without_blanks(settings));
   add("TESSERA_FAULT_FOLDER", settings.folder);
   add("TESSERA_FAULT_SHARED", settings.shared);
   if (!settings.log.empty()) add("TESSERA_FAULT_LOG", settings.log);

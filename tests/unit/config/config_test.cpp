@@ -58,6 +58,7 @@ std::string other_value(const Option& option) {
   if (option.key == "run.precision") return "fp32";
   if (option.key == "parallel.zero") return "2";
   if (option.values.find("in [0, 1") != std::string::npos) return "0.25";
+  if (option.values.find("a size from ") != std::string::npos) return "1048576";
   return "7";
 }
 
