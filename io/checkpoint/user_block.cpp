@@ -28,6 +28,8 @@ enum Word : std::size_t {
   kHash,
   kExtents
 };
+// Formats 1 and 2, of development versions: XXH3-64 of the first four words in the fifth.
+constexpr std::size_t kOldHashedBytes = 32, kOldHash = 4;
 constexpr std::uint64_t kLeastBlock = 512, kMostBlock = std::uint64_t{64} << 20;
 constexpr std::size_t kPieceBytes = std::size_t{1} << 20;
 
@@ -97,17 +99,18 @@ Words read_words(const ByteSource& bytes, const std::string& path) {
   const std::uint64_t block_bytes = words[kBlockBytes], version = words[kVersion];
   const bool is_block =
       block_bytes >= kLeastBlock && block_bytes <= std::min(kMostBlock, bytes.size) && std::has_single_bit(block_bytes);
+  const auto current = static_cast<std::uint64_t>(format_version);
   if (is_block) {
     words.resize(block_bytes / sizeof words[0]);
     bytes.read(head_bytes, words.data() + kExtents, block_bytes - head_bytes);
-    if (hash_of_block(words) == words[kHash] && version == static_cast<std::uint64_t>(format_version)) return words;
-    words[kVersion] = static_cast<std::uint64_t>(format_version);
+    if (hash_of_block(words) == words[kHash]) {
+      if (version == current) return words;
+      fail_version(path, version);  // words 0 to 7 mean the same in every format from 3 on
+    }
   }
-  // Another format may have another block. But if this format's number makes the checksum right, the number is damaged.
-  if (version != static_cast<std::uint64_t>(format_version) && !(is_block && hash_of_block(words) == words[kHash]))
-    fail_version(path, version);
-  if (version == static_cast<std::uint64_t>(format_version) && words[kFileBytes] > bytes.size && !is_block)
-    fail_cut_short();
+  // A number without a checksum that bears it out is damage: a run goes on from the file before.
+  if (version < current && XXH3_64bits(words.data(), kOldHashedBytes) == words[kOldHash]) fail_version(path, version);
+  if (version == current && words[kFileBytes] > bytes.size && !is_block) fail_cut_short();
   fail_damaged("checkpoint '{}' is damaged: its first block has a wrong checksum; use an older one", path);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // tessera checkpoint list, show and verify.
 #include "cli/checkpoints.hpp"
+#include "support/first_block.hpp"
 
 namespace tessera::testing {
 namespace {
@@ -138,10 +139,7 @@ BOOST_FIXTURE_TEST_CASE(verify_knows_strangers_and_other_formats, CheckpointFixt
   const ProcessResult foreign = checkpoint("verify " + shell_quoted(tokens));
   BOOST_TEST(foreign.exit_code == 1);
   BOOST_TEST(foreign.output.find("is not a checkpoint of Tessera") != std::string::npos, foreign.output);
-  std::string bytes = read_file(file(8));
-  bytes[8] = 77;  // the format's number
-  bytes[63] ^= 1;
-  write_file(file(8), bytes);
+  write_file(file(8), with_format(read_file(file(8)), 77));
   const ProcessResult newer = checkpoint("verify " + shell_quoted(file(8)));
   BOOST_TEST(newer.exit_code == 1);
   BOOST_TEST(newer.output.find("unreadable\n") != std::string::npos, newer.output);

@@ -218,7 +218,8 @@ Undisturbed train_undisturbed(const ParityCase& layout, const Fixture& fixture, 
 
 BOOST_FIXTURE_TEST_CASE(every_layout_resumes_what_every_layout_saved, Fixture) {
   const std::vector<ParityCase> all = layouts();
-  if (all.size() < 7) std::cout << "SKIPPED: bf16 layouts: this CPU multiplies none" << std::endl;
+  if (all.size() < 7 && world().rank() == 0)
+    std::cout << "SKIPPED: bf16 layouts: this CPU multiplies none" << std::endl;
   double worst_loss = 0, worst_norm = 0, worst_weight = 0;
   for (std::size_t saved = 0; saved < all.size(); ++saved) {
     const std::string dir = folder + "/" + std::to_string(saved);

@@ -6,10 +6,13 @@
 #include <cstring>
 #include <filesystem>
 #include <unistd.h>
+#include <utility>
 #include <vector>
+#include <xxhash.h>
 
 #include "base/posix_file.hpp"
 #include "checkpoint/checkpoint.hpp"
+#include "support/first_block.hpp"
 
 namespace tessera::checkpoint {
 namespace {
@@ -74,17 +77,30 @@ BOOST_FIXTURE_TEST_CASE(every_shorter_file_is_damage, BlockFile) {
 }
 
 BOOST_FIXTURE_TEST_CASE(other_formats_are_refused_each_with_its_remedy, BlockFile) {
-  const auto with_version = [&](std::uint64_t version) {
-    BlockFile other;
-    std::memcpy(other.bytes.data() + 8, &version, sizeof version);
-    other.bytes[32] ^= 64;  // so that it is no block of this format
-    return other.refusal();
+  const auto word = [](std::vector<char>& of, std::size_t number, std::uint64_t value) {
+    std::memcpy(of.data() + 8 * number, &value, sizeof value);
   };
-  const std::string older = with_version(2), newer = with_version(format_version + 1);
+  BlockFile old, future;
+  word(old.bytes, 1, 2);
+  word(old.bytes, 4, XXH3_64bits(old.bytes.data(), 32));
+  const std::string future_bytes = testing::with_format({future.bytes.begin(), future.bytes.end()}, format_version + 1);
+  future.bytes.assign(future_bytes.begin(), future_bytes.end());
+  const std::string older = old.refusal(), newer = future.refusal();
   BOOST_TEST(older.find("before its first release") != std::string::npos, older);
   BOOST_TEST(older.find("train again, or use that version") != std::string::npos, older);
   BOOST_TEST(newer.find("use a newer tessera") != std::string::npos, newer);
   BOOST_TEST(newer.find("damaged") == std::string::npos, newer);
+}
+
+/// So that a run goes on from the file before.
+BOOST_FIXTURE_TEST_CASE(a_format_that_no_checksum_bears_out_is_damage, BlockFile) {
+  for (const std::size_t other : {16, 33, 40, 60, 70, 511})
+    for (int bit = 0; bit < 64; ++bit) {
+      BlockFile file;
+      for (const auto& [at, mask] : {std::pair{std::size_t{8} + bit / 8, 1 << bit % 8}, std::pair{other, 4}})
+        file.bytes[at] = static_cast<char>(file.bytes[at] ^ mask);
+      BOOST_TEST_REQUIRE(file.refusal().starts_with("damaged: "), "version bit " << bit << ", byte " << other);
+    }
 }
 
 BOOST_AUTO_TEST_CASE(the_block_has_room_for_every_tensor) {

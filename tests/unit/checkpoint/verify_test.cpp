@@ -8,6 +8,7 @@
 
 #include "base/posix_file.hpp"
 #include "hdf5/hdf5.hpp"
+#include "support/first_block.hpp"
 #include "unit/checkpoint/sample_file.hpp"
 
 namespace tessera::checkpoint {
@@ -72,10 +73,8 @@ BOOST_FIXTURE_TEST_CASE(each_kind_of_trouble_has_its_message, SampleFile) {
   expect(of(bytes.substr(0, 100)), "is cut short: it ends within its first block");
   expect(of(""), "is not a checkpoint of Tessera");
   expect(of(bytes + "x"), "is too long");
-  std::string newer = bytes;
-  newer[8] = format_version + 1;
-  newer[500] = 1;  // so that it is no block of this format with a wrong number
-  expect(of(newer, Condition::unreadable), "has format 4, this tessera reads up to 3: use a newer tessera");
+  expect(of(testing::with_format(bytes, format_version + 1), Condition::unreadable),
+         "has format 4, this tessera reads up to 3: use a newer tessera");
   write_bytes(path, bytes);
   const std::string other = file_name(folder, 9);
   std::filesystem::rename(path, other);
