@@ -42,7 +42,8 @@ std::string host_name() {
   return ::gethostname(name, sizeof name - 1) == 0 ? name : "unknown";
 }
 
-/// Clock ticks from the start of the system to that of a process, field 22 of /proc/PID/stat; 0 if there is none.
+/// Clock ticks from the start of the system to that of a process, field 22 of /proc/PID/stat; 0 if there is none, or
+/// what is left of one that nobody waited for.
 std::int64_t start_ticks(std::int64_t pid) {
   std::ifstream file(fmt::format("/proc/{}/stat", pid));
   const std::string text(std::istreambuf_iterator<char>(file), {});
@@ -50,7 +51,10 @@ std::int64_t start_ticks(std::int64_t pid) {
   if (behind_name == std::string::npos) return 0;
   std::istringstream fields(text.substr(behind_name + 1));
   std::string field;
-  for (int number = 3; number <= 22; ++number) fields >> field;
+  for (int number = 3; number <= 22; ++number) {
+    fields >> field;
+    if (number == 3 && (field == "Z" || field == "X")) return 0;
+  }
   return std::strtoll(field.c_str(), nullptr, 10);
 }
 

@@ -3,6 +3,7 @@
 // numbers.
 #include <algorithm>
 #include <filesystem>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cli/fixture.hpp"
@@ -18,9 +19,9 @@ std::string host_name() {
   return name;
 }
 
-std::string lock_text(const std::string& host, const std::string& pid) {
-  return "{\"host\":\"" + host + "\",\"pid\":" + pid +
-         ",\"start_ticks\":5,\"job\":\"\",\"restart\":\"\",\"since\":\"2026-01-01 00:00:00\"}\n";
+std::string lock_text(const std::string& host, const std::string& pid, const std::string& start_ticks = "5") {
+  return "{\"host\":\"" + host + "\",\"pid\":" + pid + ",\"start_ticks\":" + start_ticks +
+         ",\"job\":\"\",\"restart\":\"\",\"since\":\"2026-01-01 00:00:00\"}\n";
 }
 
 BOOST_FIXTURE_TEST_CASE(a_second_training_in_one_folder_is_refused, RunFixture) {
@@ -49,6 +50,21 @@ BOOST_FIXTURE_TEST_CASE(a_lock_of_another_host_counts_for_a_minute, RunFixture) 
   // A process with the number of the one that is gone.
   write_file(run + "/lock", lock_text(host_name(), std::to_string(::getpid())));
   expect_error(train("--run.stop_after 1"), 0, "it is gone");
+}
+
+/// In a container whose first process waits for nobody such a process stays as long as the container.
+BOOST_FIXTURE_TEST_CASE(a_lock_of_a_process_that_nobody_waited_for_is_taken_over, RunFixture) {
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(0);
+  BOOST_REQUIRE(child > 0);
+  const std::string pid = std::to_string(child);
+  const ProcessResult ticks = run_shell("while ! grep -q ') Z ' /proc/" + pid + "/stat; do sleep 0.01; done; " +
+                                        "sed 's/.*) //' /proc/" + pid + "/stat | cut -d ' ' -f 20 | tr -d '\\n'");
+  fs::create_directories(run);
+  write_file(run + "/lock", lock_text(host_name(), pid, ticks.output));
+  const ProcessResult result = train("--run.stop_after 1");
+  ::waitpid(child, nullptr, 0);
+  expect_error(result, 0, "it is gone");
 }
 
 BOOST_FIXTURE_TEST_CASE(a_full_disk_is_named_and_leaves_no_file, RunFixture) {
