@@ -37,6 +37,17 @@ Key key_of(const Product& p, std::int64_t rows, std::int64_t columns) {
           p.accumulate};
 }
 
+/// oneDNN 2 describes a product in a type of its own, which oneDNN 3 no longer has. The type is a parameter, so that
+/// only the branch that the installed release knows is compiled.
+template <class Matmul>
+typename Matmul::primitive_desc describe(const dnnl::engine& engine, const Prepared& p,
+                                         const dnnl::primitive_attr& attributes) {
+  if constexpr (requires { typename Matmul::desc; })
+    return {typename Matmul::desc(p.a, p.b, p.bias, p.c), attributes, engine};
+  else
+    return {engine, p.a, p.b, p.bias, p.c, attributes};
+}
+
 Prepared prepared_for(const dnnl::engine& engine, const Key& key) {
   using type = memory::data_type;
   Prepared p;
@@ -52,7 +63,7 @@ Prepared prepared_for(const dnnl::engine& engine, const Key& key) {
     sum.append_sum(1.0f);
     attributes.set_post_ops(sum);
   }
-  const dnnl::matmul::primitive_desc description(dnnl::matmul::desc(p.a, p.b, p.bias, p.c), attributes, engine);
+  const auto description = describe<dnnl::matmul>(engine, p, attributes);
   p.scratch = description.scratchpad_desc();
   p.code = dnnl::matmul(description);
   return p;
