@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/core.h>
+#include <sstream>
 
 #include "base/error.hpp"
 #include "comm/mpi_check.hpp"
@@ -13,6 +14,20 @@ void check(int code, const char* operation) {
   if (MPI_Error_string(code, text, &length) != MPI_SUCCESS) length = 0;
   base::fail("{} failed: {}", operation, std::string(text, static_cast<std::size_t>(length)));
 }
+
+namespace {
+
+/// What comes before the first comma (Open MPI) of the first line (MPICH, which lists how it was built), without
+/// MPICH's "Version:" and tabs.
+std::string name_of_library(const std::string& text) {
+  std::istringstream line(text.substr(0, text.find_first_of(",\n")));
+  std::string name;
+  for (std::string word; line >> word;)
+    if (word != "Version:") name += (name.empty() ? "" : " ") + word;
+  return name;
+}
+
+}  // namespace
 
 Environment::Environment(int& argc, char**& argv) {
   int provided = 0;
@@ -31,8 +46,7 @@ std::string Environment::library_version() {
   int length = 0, major = 0, minor = 0;
   check(MPI_Get_library_version(text, &length), "MPI_Get_library_version");
   check(MPI_Get_version(&major, &minor), "MPI_Get_version");
-  const std::string full(text, static_cast<std::size_t>(length));
-  return fmt::format("{} (MPI {}.{})", full.substr(0, full.find(',')), major, minor);
+  return fmt::format("{} (MPI {}.{})", name_of_library({text, static_cast<std::size_t>(length)}), major, minor);
 }
 
 }  // namespace tessera::comm
