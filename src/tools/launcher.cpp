@@ -11,9 +11,16 @@ bool is_started_by_launcher() {
 }
 
 bool is_first_process() {
-  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"})
+  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID"})
     if (const char* rank = std::getenv(name)) return std::string_view(rank) == "0";
   return true;
+}
+
+int num_started_by_launcher() {
+  // Ranks of mpirun in a Slurm job have the variables of Slurm, too, which count its daemons: they come last.
+  for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"})
+    if (const char* size = std::getenv(name)) return std::atoi(size);
+  return 1;
 }
 
 }  // namespace tessera::tools

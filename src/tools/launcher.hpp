@@ -10,4 +10,8 @@ bool is_started_by_launcher();
 /// do alike, one does.
 bool is_first_process();
 
+/// How many processes mpirun or srun says to have started with this one, 1 if nobody says. To be asked before MPI
+/// starts. MPI counts one where it cannot speak with that launcher, and so it does in each of them.
+int num_started_by_launcher();
+
 }  // namespace tessera::tools

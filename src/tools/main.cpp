@@ -70,6 +70,23 @@ std::optional<int> before_mpi(const Command& command, const std::vector<std::str
   }
 }
 
+/// What launchers say, asked before MPI starts, as some libraries then set the same variables.
+struct Launch {
+  int started = tessera::tools::num_started_by_launcher();
+  bool is_first = tessera::tools::is_first_process();
+};
+
+/// Whether MPI does not know the ranks that a launcher started: each would do the work of all, in the same folder.
+bool is_alone(const Launch& launch, const tessera::comm::Communicator& world) {
+  if (launch.started <= 1 || world.size() > 1) return false;
+  if (launch.is_first)
+    fmt::print(stderr,
+               "error: {} processes were started, and MPI knows of one: the launcher is not that of {}, which this "
+               "program was built with. Use its mpirun, or with srun the --mpi=... it needs (slurm/README.md)\n",
+               launch.started, tessera::comm::Environment::library_version());
+  return true;
+}
+
 /// Runs the command. Errors that all ranks share end in order; an error of one rank ends the whole job at once, as the
 /// others wait for its messages.
 int run(const Command& command, tessera::tools::Invocation& invocation) {
@@ -108,8 +125,10 @@ int main(int argc, char** argv) {
   if (!command) return unknown_command(name);
   if (const std::optional<int> code = before_mpi(*command, {argv + 2, argv + argc})) return finish(*code);
   try {
+    const Launch launch;
     tessera::comm::Environment environment(argc, argv);
     tessera::comm::Communicator world = tessera::comm::Communicator::world(kDefaultTimeoutSeconds);
+    if (is_alone(launch, world)) return static_cast<int>(ExitCode::usage);
     tessera::tools::Invocation invocation{{argv + 2, argv + argc}, world};
     return finish(run(*command, invocation));
   } catch (const std::exception& error) {  // before there were ranks that could agree
