@@ -3,6 +3,19 @@
 find_package(Threads REQUIRED)
 find_package(OpenMP REQUIRED COMPONENTS CXX)
 find_package(MPI REQUIRED COMPONENTS C)
+# How many ranks are started on one machine, up to "-n N": by selftest --ranks and by the tests. Open MPI wants to be told
+# that ranks may outnumber cores and share them; the launcher of MPICH knows no such option.
+include(CheckSymbolExists)
+set(CMAKE_REQUIRED_LIBRARIES MPI::MPI_C)
+check_symbol_exists(OPEN_MPI mpi.h TESSERA_MPI_IS_OPEN_MPI)
+unset(CMAKE_REQUIRED_LIBRARIES)
+set(launcher mpirun)
+if(TESSERA_MPI_IS_OPEN_MPI)
+  string(APPEND launcher " --oversubscribe --bind-to none")
+endif()
+set(TESSERA_LOCAL_LAUNCHER "${launcher}" CACHE STRING "Launcher of the MPI that is linked, with its options")
+separate_arguments(TESSERA_LOCAL_LAUNCHER_WORDS UNIX_COMMAND "${TESSERA_LOCAL_LAUNCHER}")
+
 find_package(Boost 1.74 REQUIRED COMPONENTS program_options)
 find_package(nlohmann_json 3.11 REQUIRED)
 find_package(fmt 9 REQUIRED)

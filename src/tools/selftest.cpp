@@ -11,6 +11,7 @@
 
 #include "base/stopwatch.hpp"
 #include "comm/together.hpp"
+#include "jobs/mpirun.hpp"
 #include "json/json.hpp"
 #include "plan/traffic.hpp"
 #include "tensor/library.hpp"
@@ -252,20 +253,22 @@ std::optional<base::ExitCode> start_selftest_ranks(const std::vector<std::string
   char self[4096] = {};
   if (::readlink("/proc/self/exe", self, sizeof self - 1) < 0)
     base::fail("cannot find this program: {}", std::strerror(errno));
-  const std::string count = std::to_string(wanted);
-  std::vector<const char*> command = {"mpirun",    "-n",   count.c_str(), "--oversubscribe",
-                                      "--bind-to", "none", self,          "selftest"};
+  std::vector<std::string> words = jobs::mpirun_words(wanted);
+  words.insert(words.end(), {self, "selftest"});
   for (const char* flag : {"--json", "--full"})
-    if (parsed.flags.contains(flag + 2)) command.push_back(flag);
+    if (parsed.flags.contains(flag + 2)) words.emplace_back(flag);
   const auto fault = parsed.flags.find("break");
   if (fault != parsed.flags.end()) {
     fault_of(fault->second.back());  // before ranks are started
-    command.insert(command.end(), {"--break", fault->second.back().c_str()});
+    words.insert(words.end(), {"--break", fault->second.back()});
   }
+  std::vector<char*> command;
+  for (std::string& word : words) command.push_back(word.data());
   command.push_back(nullptr);
   std::fflush(nullptr);
-  ::execvp("mpirun", const_cast<char* const*>(command.data()));
-  base::fail("cannot start mpirun: {}; start it yourself: mpirun -n {} tessera selftest", std::strerror(errno), wanted);
+  ::execvp(command[0], command.data());
+  base::fail("cannot start {0}: {1}; start it yourself: {0} -n {2} tessera selftest", words[0], std::strerror(errno),
+             wanted);
 }
 
 base::ExitCode run_selftest(Invocation& invocation) {

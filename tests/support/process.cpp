@@ -35,10 +35,9 @@ std::string tessera() {
 }
 
 std::string tessera_on(int ranks, const std::string& mpirun_options) {
-  return "OMP_NUM_THREADS=1 OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_mpi_yield_when_idle=1 "
-         "mpirun -n " +
-         std::to_string(ranks) + " --oversubscribe --bind-to none " + mpirun_options + " " +
-         shell_quoted(TESSERA_BINARY);
+  return "OMP_NUM_THREADS=1 OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 "
+         "OMPI_MCA_mpi_yield_when_idle=1 " TESSERA_LOCAL_LAUNCHER " -n " +
+         std::to_string(ranks) + " " + mpirun_options + " " + shell_quoted(TESSERA_BINARY);
 }
 
 TestFolder::TestFolder() {
