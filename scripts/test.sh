@@ -1,9 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Builds everything and runs all tests; the last line is "N passed, N failed, N skipped".
-#   scripts/test.sh                  all labels, and unit and golden tests once more under sanitizers
+#   scripts/test.sh                  all labels, some once more against MPICH and oneDNN 3, and under sanitizers
 #   scripts/test.sh --quick          without the sanitizers
 #   scripts/test.sh --label unit     one label (unit, golden, mpi, cli, parity, slurm, faults), without the sanitizers
+# Label mpi runs against MPICH, too. Where MPICH or oneDNN 3 cannot be had, that is one skipped test each.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -44,11 +45,11 @@ build() {
   done
 }
 
-# run PRESET LABELS: runs tests and adds their cases to the counts.
+# run PRESET LABELS [NAMES]: runs tests and adds their cases to the counts.
 passed=0 failed=0 skipped=0
 run() {
   log="build/$1/tests.log" status=0
-  ctest --test-dir "build/$1" --no-tests=error ${2:+-L "$2"} --verbose >"$log" 2>&1 || status=$?
+  ctest --test-dir "build/$1" --no-tests=error ${2:+-L "$2"} ${3:+-R "$3"} --verbose >"$log" 2>&1 || status=$?
   counts=$(awk -f scripts/count_tests.awk "$log")
   grep -E 'tests passed|sec\*proc|SKIPPED' "$log" | sort | uniq -c | sed 's/^ *1 //' || true
   # shellcheck disable=SC2086  # three words
@@ -62,7 +63,34 @@ run() {
   echo "== $1: $2 passed, $3 failed, $4 skipped"
 }
 
+skip() {
+  echo "SKIPPED: $1"
+  skipped=$((skipped + 1))
+}
+
+with_mpich() {
+  if ! command -v mpicc.mpich >/dev/null; then
+    skip "MPICH is not installed"
+  elif ! build mpich all_mpi_tests; then
+    failed=$((failed + 1))
+  else
+    run mpich mpi
+  fi
+}
+
+with_onednn3() {
+  if ! reason=$(scripts/onednn3.sh build/onednn3 2>&1); then
+    skip "$reason"
+  elif ! build onednn3 other_onednn_headers unit_tensor golden_model; then
+    failed=$((failed + 1))
+  else
+    run onednn3 "unit|golden" '^(unit_tensor|golden_model)$'
+  fi
+}
+
 if ! build release tessera all; then failed=$((failed + 1)); else run release "$label"; fi
+case "$label" in '' | mpi) with_mpich ;; esac
+[ -n "$label" ] || with_onednn3
 if [ "$sanitize" = yes ]; then
   # Leaks of MPI itself are not ours; every other finding ends the test.
   export ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1
