@@ -1,29 +1,33 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Installs the Debian packages that Tessera needs, if they are absent: scripts/setup.sh build | quickstart | test
-# On other systems it only says what is needed: on a cluster, load the modules of your site instead.
+# scripts/setup.sh --check [...] installs nothing and says what is there and what is missing; so it does on other systems:
+# on a cluster, load the modules of your site (docs/without-root.md).
 set -eu
 
-build="g++ cmake ninja-build pkg-config libopenmpi-dev openmpi-bin libdnnl-dev libhdf5-dev libboost-program-options-dev
+build="g++ cmake ninja-build libopenmpi-dev openmpi-bin libdnnl-dev libhdf5-dev libboost-program-options-dev
 nlohmann-json3-dev libfmt-dev libxxhash-dev libpcre2-dev"
 quickstart="$build bible-kjv"
 test="$quickstart libboost-test-dev hdf5-tools python3 python3-h5py procps ccache clang-format shellcheck git
-slurm-wlm munge"
+slurm-wlm munge mpich libmpich-dev patchelf python3-pip"
 
+if [ "${1:-}" = --check ]; then
+  shift
+  exec "$(dirname "$0")/check_setup.sh" "$@"
+fi
 case "${1:-build}" in
   build) wanted=$build ;;
   quickstart) wanted=$quickstart ;;
   test) wanted=$test ;;
   *)
-    echo "usage: scripts/setup.sh build | quickstart | test" >&2
+    echo "usage: scripts/setup.sh [--check] build | quickstart | test" >&2
     exit 2
     ;;
 esac
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
-  echo "This is no Debian system, so nothing is installed. What must be there, by the names of Debian's packages:"
-  echo "$wanted"
-  exit 0
+  echo "This is no Debian system, so nothing is installed. What is here:"
+  exec "$(dirname "$0")/check_setup.sh" "${1:-build}"
 fi
 
 missing=""

@@ -1,5 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-# Every library Tessera links, found once. README.md names each with its reason.
+# Every library Tessera links, found once. README.md names each with its reason, docs/without-root.md says how they are
+# found in odd places.
+
+# Modules of clusters often name their folders to compilers only: what is beside such a folder counts as well, behind
+# CMAKE_PREFIX_PATH. scripts/setup.sh --check looks in the same places.
+foreach(variable CPATH LIBRARY_PATH LD_LIBRARY_PATH)
+  string(REPLACE ":" ";" folders "$ENV{${variable}}")
+  foreach(folder IN LISTS folders)
+    get_filename_component(prefix "${folder}" DIRECTORY)
+    if(IS_ABSOLUTE "${folder}" AND NOT prefix MATCHES "^(/|/usr|/usr/local)$")
+      list(APPEND CMAKE_PREFIX_PATH "${prefix}")
+    endif()
+  endforeach()
+endforeach()
+
 find_package(Threads REQUIRED)
 find_package(OpenMP REQUIRED COMPONENTS CXX)
 find_package(MPI REQUIRED COMPONENTS C)
@@ -19,7 +33,6 @@ separate_arguments(TESSERA_LOCAL_LAUNCHER_WORDS UNIX_COMMAND "${TESSERA_LOCAL_LA
 find_package(Boost 1.74 REQUIRED COMPONENTS program_options)
 find_package(nlohmann_json 3.11 REQUIRED)
 find_package(fmt 9 REQUIRED)
-find_package(PkgConfig REQUIRED)
 
 # A header and a library without a CMake package of their own, as one target.
 function(tessera_plain_library NAME HEADER)
