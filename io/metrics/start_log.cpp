@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "metrics/start_log.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <fcntl.h>
+#include <filesystem>
+#include <fmt/core.h>
+#include <fstream>
+#include <sstream>
+#include <system_error>
+#include <unistd.h>
+
+#include "base/error.hpp"
+#include "json/json.hpp"
+
+namespace tessera::metrics {
+namespace {
+
+namespace fs = std::filesystem;
+using json::Json;
+
+constexpr const char* kStarts = "/starts.jsonl";
+constexpr const char* kErrors = "/errors.jsonl";
+constexpr std::int64_t kMostBytes = 16 << 20;  // of a record that is read: a start takes half a kilobyte
+
+/// A line that a crash or a full disk cut short must not join this one.
+bool ends_within_a_line(int file) {
+  const off_t size = ::lseek(file, 0, SEEK_END);
+  char last = '\n';
+  return size > 0 && ::pread(file, &last, 1, size - 1) == 1 && last != '\n';
+}
+
+std::string append_line(const std::string& path, const Json& line) {
+  const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+  if (file < 0) return fmt::format("cannot write to '{}': {}", path, std::strerror(errno));
+  const std::string text = (ends_within_a_line(file) ? "\n" : "") + line.dump() + "\n";
+  errno = ENOSPC;  // what a write that is too short means
+  const bool written = ::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+  const int cause = errno;
+  ::close(file);
+  return written ? "" : fmt::format("cannot write to '{}': {}", path, std::strerror(cause));
+}
+
+void set_number(Json& object, const char* key, const std::optional<std::int64_t>& value) {
+  if (value) object.set(key, *value);
+}
+
+void set_text(Json& object, const char* key, const std::string& value) {
+  if (!value.empty()) object.set(key, value);
+}
+
+std::string text_of(const Json& object, const char* key) {
+  const Json* value = object.find(key);
+  return value && value->is_string() ? value->as_string() : "";
+}
+
+std::optional<std::int64_t> number_of(const Json& object, const char* key) {
+  const Json* value = object.find(key);
+  return value && value->is_int() ? std::optional(value->as_int()) : std::nullopt;
+}
+
+std::optional<double> real_of(const Json& object, const char* key) {
+  const Json* value = object.find(key);
+  return value && value->is_number() ? std::optional(value->as_double()) : std::nullopt;
+}
+
+/// The lines of a record that are objects with a number of a start.
+std::vector<Json> read_objects(const std::string& path) {
+  std::vector<Json> objects;
+  for (const std::string& line : last_lines(path, kMostBytes)) {
+    try {
+      Json object = json::parse(line, path);
+      if (object.is_object() && number_of(object, "start")) objects.push_back(std::move(object));
+    } catch (const base::Error&) {  // damaged
+    }
+  }
+  return objects;
+}
+
+StartBegin to_begin(const Json& object) {
+  StartBegin begin;
+  begin.time_seconds = real_of(object, "time").value_or(0);
+  begin.host = text_of(object, "host");
+  begin.pid = number_of(object, "pid").value_or(0);
+  begin.ranks = static_cast<int>(number_of(object, "ranks").value_or(1));
+  begin.nodes = static_cast<int>(number_of(object, "nodes").value_or(1));
+  begin.job = text_of(object, "job");
+  begin.array_job = text_of(object, "array_job");
+  begin.array_task = text_of(object, "array_task");
+  begin.restart = number_of(object, "restart");
+  begin.max_restarts = number_of(object, "max_restarts");
+  begin.steps = number_of(object, "steps").value_or(0);
+  begin.layout = text_of(object, "layout");
+  begin.version = text_of(object, "version");
+  begin.gflop_per_token = real_of(object, "gflop_per_token").value_or(0);
+  return begin;
+}
+
+StartEnd to_end(const Json& object) {
+  return {real_of(object, "time").value_or(0), static_cast<int>(number_of(object, "exit_code").value_or(1)),
+          number_of(object, "step").value_or(0), text_of(object, "error")};
+}
+
+Json event(std::int64_t number, const char* name, double time_seconds) {
+  Json object{json::Object{}};
+  object.set("start", number).set("event", name).set("time", time_seconds);
+  return object;
+}
+
+}  // namespace
+
+double wall_seconds() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+std::string StartLog::begin(const StartBegin& begin, std::int64_t& number) const {
+  number = 1;
+  std::error_code error;
+  fs::create_directories(folder_, error);
+  if (error) return fmt::format("cannot create folder '{}': {}", folder_, error.message());
+  for (const Json& line : read_objects(folder_ + kStarts)) number = std::max(number, line.at("start").as_int() + 1);
+  Json object = event(number, "begin", begin.time_seconds);
+  object.set("host", begin.host).set("pid", begin.pid).set("ranks", begin.ranks).set("nodes", begin.nodes);
+  set_text(object, "job", begin.job);
+  set_text(object, "array_job", begin.array_job);
+  set_text(object, "array_task", begin.array_task);
+  set_number(object, "restart", begin.restart);
+  set_number(object, "max_restarts", begin.max_restarts);
+  object.set("steps", begin.steps).set("layout", begin.layout).set("version", begin.version);
+  return append_line(folder_ + kStarts, object.set("gflop_per_token", begin.gflop_per_token));
+}
+
+std::string StartLog::trains(std::int64_t number, std::int64_t from_step,
+                             const std::optional<double>& matrix_gflops) const {
+  Json object = event(number, "trains", wall_seconds());
+  object.set("from_step", from_step);
+  if (matrix_gflops) object.set("matrix_gflops", *matrix_gflops);
+  return append_line(folder_ + kStarts, object);
+}
+
+std::string StartLog::end(std::int64_t number, const StartEnd& end) const {
+  Json object = event(number, "end", end.time_seconds);
+  object.set("exit_code", end.exit_code).set("step", end.step);
+  set_text(object, "error", end.error);
+  return append_line(folder_ + kStarts, object);
+}
+
+std::string StartLog::rank_error(const RankError& error) const {
+  Json object = event(error.start, "error", error.time_seconds);
+  object.set("rank", error.rank).set("host", error.host).set("pid", error.pid);
+  object.set("exit_code", error.exit_code).set("step", error.step).set("error", error.error);
+  return append_line(folder_ + kErrors, object);
+}
+
+std::vector<Start> read_starts(const std::string& run_dir) {
+  std::vector<Start> starts;
+  for (const Json& line : read_objects(run_dir + "/log" + kStarts)) {
+    const std::int64_t number = line.at("start").as_int();
+    const std::string name = text_of(line, "event");
+    if (name == "begin") {
+      starts.emplace_back().number = number;
+      starts.back().begin = to_begin(line);
+      continue;
+    }
+    const auto start = std::find_if(starts.rbegin(), starts.rend(), [&](const Start& s) { return s.number == number; });
+    if (start == starts.rend()) continue;  // its beginning is damaged
+    if (name == "trains") {
+      start->from_step = number_of(line, "from_step");
+      start->matrix_gflops = real_of(line, "matrix_gflops");
+    }
+    if (name == "end") start->end = to_end(line);
+  }
+  return starts;
+}
+
+std::vector<RankError> read_rank_errors(const std::string& run_dir) {
+  std::vector<RankError> errors;
+  for (const Json& line : read_objects(run_dir + "/log" + kErrors)) {
+    const StartEnd end = to_end(line);
+    errors.push_back({line.at("start").as_int(), end.time_seconds,
+                      static_cast<int>(number_of(line, "rank").value_or(0)), text_of(line, "host"),
+                      number_of(line, "pid").value_or(0), end.exit_code, end.step, end.error});
+  }
+  return errors;
+}
+
+std::vector<std::string> last_lines(const std::string& path, std::int64_t max_bytes) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file.seekg(0, std::ios::end)) return {};
+  const std::int64_t size = file.tellg(), begin = std::max<std::int64_t>(0, size - max_bytes);
+  std::string text(static_cast<std::size_t>(size - begin), '\0');
+  file.seekg(begin);
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(file.gcount()));
+  std::vector<std::string> lines;
+  std::size_t at = begin == 0 ? 0 : text.find('\n') + 1;  // no whole line: npos + 1 = 0, refused below
+  if (begin != 0 && at == 0) return {};
+  for (std::size_t stop; (stop = text.find('\n', at)) != std::string::npos; at = stop + 1)
+    lines.push_back(text.substr(at, stop - at));
+  return lines;
+}
+
+}  // namespace tessera::metrics

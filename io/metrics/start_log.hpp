@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// The record of a run's starts: RUN/log/starts.jsonl, which rank 0 of each start writes, and RUN/log/errors.jsonl, to
+// which a rank adds the error that it alone met before it ends the job. A start without an end was killed.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace tessera::metrics {
+
+/// What is known when a start has locked its run folder. Times are seconds since 1970 by the clock of the host.
+struct StartBegin {
+  double time_seconds = 0;
+  std::string host;  ///< of rank 0
+  std::int64_t pid = 0;
+  int ranks = 1, nodes = 1;
+  std::string job, array_job, array_task;    ///< of Slurm; "" elsewhere
+  std::optional<std::int64_t> restart;       ///< SLURM_RESTART_COUNT
+  std::optional<std::int64_t> max_restarts;  ///< of the job script: crashes that are followed by another start
+  std::int64_t steps = 0;                    ///< run.steps
+  std::string layout, version;
+  double gflop_per_token = 0;  ///< forward and backward, causal
+};
+
+struct StartEnd {
+  double time_seconds = 0;
+  int exit_code = 0;
+  std::int64_t step = 0;  ///< the last that was done
+  std::string error;      ///< "" if there was none
+};
+
+/// A start as the record tells it.
+struct Start {
+  std::int64_t number = 0;  ///< from 1
+  StartBegin begin;
+  std::optional<std::int64_t> from_step;  ///< of the checkpoint it resumed from, 0 if none; absent while it loads
+  std::optional<double> matrix_gflops;    ///< of all ranks together, if it was measured
+  std::optional<StartEnd> end;
+};
+
+/// The last words of a rank.
+struct RankError {
+  std::int64_t start = 0;  ///< number of the start
+  double time_seconds = 0;
+  int rank = 0;
+  std::string host;
+  std::int64_t pid = 0;
+  int exit_code = 1;
+  std::int64_t step = 0;
+  std::string error;
+};
+
+double wall_seconds();  ///< since 1970
+
+/// Adds to the record of a run folder. Each call adds one line with one write, behind whatever a crash left of the line
+/// before. They return what went wrong, "" if nothing did: a record that is not written must not end a run.
+class StartLog {
+ public:
+  explicit StartLog(const std::string& run_dir) : folder_(run_dir + "/log") {}
+  /// Makes the folder `log`, and counts the starts before: `number` becomes that of this one.
+  std::string begin(const StartBegin& begin, std::int64_t& number) const;
+  std::string trains(std::int64_t number, std::int64_t from_step, const std::optional<double>& matrix_gflops) const;
+  std::string end(std::int64_t number, const StartEnd& end) const;
+  std::string rank_error(const RankError& error) const;
+
+ private:
+  std::string folder_;
+};
+
+/// The starts of a run, oldest first, and the last words of ranks. Lines that are damaged, or cut as they are being
+/// written, are left out; empty if there is no record. Throws nothing.
+std::vector<Start> read_starts(const std::string& run_dir);
+std::vector<RankError> read_rank_errors(const std::string& run_dir);
+
+/// The last lines of a file, at most `max_bytes` of them, whole ones only: the one that is being written, without a
+/// line break at its end, is left out. Empty if the file cannot be read.
+std::vector<std::string> last_lines(const std::string& path, std::int64_t max_bytes);
+
+}  // namespace tessera::metrics
