@@ -14,6 +14,10 @@ std::string matrix_library_version();
 /// reaches, with its own threads, on products of 1024, 2048 and 4096 cubed.
 double measure_matrix_gflops(base::DType type, int threads);
 
+/// The same in about `seconds` at most, or as long as products of 1024 cubed take: larger ones are tried while they are
+/// expected to fit, so that machines which only these bring to their full rate are fast enough for them.
+double quick_matrix_gflops(base::DType type, int threads, double seconds);
+
 /// Bytes per second that `threads` threads read and write together in y += x over 256 MiB: best of four.
 double measure_memory_bandwidth(int threads);
 
