@@ -23,6 +23,7 @@
 #include "train/flops.hpp"
 #include "train/init_from.hpp"
 #include "train/run_folder.hpp"
+#include "train/start_record.hpp"
 #include "train/step_trace.hpp"
 #include "train/train_step.hpp"
 
@@ -36,13 +37,14 @@ using base::seconds_since;
 class Run {
  public:
   Run(const comm::Mesh& mesh, tensor::Device& device, const config::Config& config, const RunData& data,
-      const TrainHooks& hooks)
+      const TrainHooks& hooks, StartRecord& record)
       : mesh_(mesh),
         ranks_(mesh.all()),
         config_(config),
         data_(data),
         hooks_(hooks),
         folder_(mesh.all(), config),
+        record_(record.begin()),
         heartbeat_(mesh.all(), config.run.dir + "/heartbeat"),
         replica_(mesh, device, config, data.mixture),
         saver_(mesh.all(), mesh.tensor(), replica_.tiles(), save_settings()),
@@ -79,6 +81,7 @@ class Run {
   const RunData& data_;
   const TrainHooks& hooks_;
   RunFolder folder_;
+  StartRecord& record_;
   comm::Heartbeat heartbeat_;
   Replica replica_;
   checkpoint::Saver saver_;
@@ -114,6 +117,7 @@ void Run::start() {
     metrics_ = std::make_unique<metrics::MetricsFile>(folder_.metrics_path());
     metrics_->resume_at(state_.step);
   });
+  record_.trains(state_.step, replica_);
 }
 
 /// Rank 0. A full disk costs lines, too, if checkpoint.on_failure = continue.
@@ -249,6 +253,7 @@ bool Run::train_until(std::int64_t last) {
     const StepReport report = take_step(state_.step + 1);
     state_.step = report.step;
     state_.tokens += report.tokens;
+    record_.step_done(state_.step);
     if (report.skipped && ++state_.skips > config_.optim.max_skips)
       throw base::SharedError(
           fmt::format("step {}: {} steps were skipped as not finite, optim.max_skips = {} allows no more", report.step,
@@ -302,8 +307,8 @@ base::ExitCode train(const comm::Mesh& mesh, tensor::Device& device, const confi
     resolved = resolve(config, *data, mesh.shape().size());
   });
   hooks.begins(resolved);
-  Run run(mesh, device, resolved, *data, hooks);
-  return run.go();
+  StartRecord record(mesh.all(), resolved, hooks.version);
+  return record.tell_end([&] { return Run(mesh, device, resolved, *data, hooks, record).go(); });
 }
 
 }  // namespace tessera::train
