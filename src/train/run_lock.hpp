@@ -2,7 +2,9 @@
 #pragma once
 
 #include <condition_variable>
+#include <cstdint>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -31,5 +33,17 @@ class RunLock {
   std::condition_variable_any wake_;
   std::jthread heartbeat_;
 };
+
+/// A lock as one sees it who does not want the folder.
+struct LockSight {
+  std::string host, job, since;  ///< of its holder; "" if the lock is being written, or damaged
+  std::int64_t pid = 0;
+  std::int64_t age_seconds = 0;  ///< since its last sign of life
+  bool is_alive = false;
+};
+
+/// Nothing if the folder is not locked. Over NFS, too, the age is that on the server; clocks that differ by more than
+/// they may are seen through by a file that is made in the folder and removed, where this process may.
+std::optional<LockSight> look_at_lock(const std::string& dir);
 
 }  // namespace tessera::train
