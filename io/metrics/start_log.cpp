@@ -2,19 +2,13 @@
 #include "metrics/start_log.hpp"
 
 #include <algorithm>
-#include <cerrno>
-#include <chrono>
-#include <cstring>
-#include <fcntl.h>
 #include <filesystem>
 #include <fmt/core.h>
-#include <fstream>
-#include <sstream>
 #include <system_error>
-#include <unistd.h>
 
 #include "base/error.hpp"
 #include "json/json.hpp"
+#include "metrics/lines.hpp"
 
 namespace tessera::metrics {
 namespace {
@@ -25,24 +19,6 @@ using json::Json;
 constexpr const char* kStarts = "/starts.jsonl";
 constexpr const char* kErrors = "/errors.jsonl";
 constexpr std::int64_t kMostBytes = 16 << 20;  // of a record that is read: a start takes half a kilobyte
-
-/// A line that a crash or a full disk cut short must not join this one.
-bool ends_within_a_line(int file) {
-  const off_t size = ::lseek(file, 0, SEEK_END);
-  char last = '\n';
-  return size > 0 && ::pread(file, &last, 1, size - 1) == 1 && last != '\n';
-}
-
-std::string append_line(const std::string& path, const Json& line) {
-  const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-  if (file < 0) return fmt::format("cannot write to '{}': {}", path, std::strerror(errno));
-  const std::string text = (ends_within_a_line(file) ? "\n" : "") + line.dump() + "\n";
-  errno = ENOSPC;  // what a write that is too short means
-  const bool written = ::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size());
-  const int cause = errno;
-  ::close(file);
-  return written ? "" : fmt::format("cannot write to '{}': {}", path, std::strerror(cause));
-}
 
 void set_number(Json& object, const char* key, const std::optional<std::int64_t>& value) {
   if (value) object.set(key, *value);
@@ -92,6 +68,7 @@ StartBegin to_begin(const Json& object) {
   begin.array_task = text_of(object, "array_task");
   begin.restart = number_of(object, "restart");
   begin.max_restarts = number_of(object, "max_restarts");
+  begin.lead_seconds = number_of(object, "lead_seconds");
   begin.steps = number_of(object, "steps").value_or(0);
   begin.layout = text_of(object, "layout");
   begin.version = text_of(object, "version");
@@ -112,10 +89,6 @@ Json event(std::int64_t number, const char* name, double time_seconds) {
 
 }  // namespace
 
-double wall_seconds() {
-  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
-
 std::string StartLog::begin(const StartBegin& begin, std::int64_t& number) const {
   number = 1;
   std::error_code error;
@@ -129,6 +102,7 @@ std::string StartLog::begin(const StartBegin& begin, std::int64_t& number) const
   set_text(object, "array_task", begin.array_task);
   set_number(object, "restart", begin.restart);
   set_number(object, "max_restarts", begin.max_restarts);
+  set_number(object, "lead_seconds", begin.lead_seconds);
   object.set("steps", begin.steps).set("layout", begin.layout).set("version", begin.version);
   return append_line(folder_ + kStarts, object.set("gflop_per_token", begin.gflop_per_token));
 }
@@ -185,22 +159,6 @@ std::vector<RankError> read_rank_errors(const std::string& run_dir) {
                       number_of(line, "pid").value_or(0), end.exit_code, end.step, end.error});
   }
   return errors;
-}
-
-std::vector<std::string> last_lines(const std::string& path, std::int64_t max_bytes) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file.seekg(0, std::ios::end)) return {};
-  const std::int64_t size = file.tellg(), begin = std::max<std::int64_t>(0, size - max_bytes);
-  std::string text(static_cast<std::size_t>(size - begin), '\0');
-  file.seekg(begin);
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<std::size_t>(file.gcount()));
-  std::vector<std::string> lines;
-  std::size_t at = begin == 0 ? 0 : text.find('\n') + 1;  // no whole line: npos + 1 = 0, refused below
-  if (begin != 0 && at == 0) return {};
-  for (std::size_t stop; (stop = text.find('\n', at)) != std::string::npos; at = stop + 1)
-    lines.push_back(text.substr(at, stop - at));
-  return lines;
 }
 
 }  // namespace tessera::metrics

@@ -19,6 +19,7 @@ struct StartBegin {
   std::string job, array_job, array_task;    ///< of Slurm; "" elsewhere
   std::optional<std::int64_t> restart;       ///< SLURM_RESTART_COUNT
   std::optional<std::int64_t> max_restarts;  ///< of the job script: crashes that are followed by another start
+  std::optional<std::int64_t> lead_seconds;  ///< of the job: from Slurm's signal to the end of its time
   std::int64_t steps = 0;                    ///< run.steps
   std::string layout, version;
   double gflop_per_token = 0;  ///< forward and backward, causal
@@ -52,8 +53,6 @@ struct RankError {
   std::string error;
 };
 
-double wall_seconds();  ///< since 1970
-
 /// Adds to the record of a run folder. Each call adds one line with one write, behind whatever a crash left of the line
 /// before. They return what went wrong, "" if nothing did: a record that is not written must not end a run.
 class StartLog {
@@ -73,9 +72,5 @@ class StartLog {
 /// written, are left out; empty if there is no record. Throws nothing.
 std::vector<Start> read_starts(const std::string& run_dir);
 std::vector<RankError> read_rank_errors(const std::string& run_dir);
-
-/// The last lines of a file, at most `max_bytes` of them, whole ones only: the one that is being written, without a
-/// line break at its end, is left out. Empty if the file cannot be read.
-std::vector<std::string> last_lines(const std::string& path, std::int64_t max_bytes);
 
 }  // namespace tessera::metrics

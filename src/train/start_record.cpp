@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "config/layout.hpp"
+#include "metrics/lines.hpp"
 #include "metrics/process_memory.hpp"
 #include "tensor/library.hpp"
 #include "train/flops.hpp"
@@ -59,6 +60,7 @@ StartRecord& StartRecord::begin() {
     begin.array_task = environment("SLURM_ARRAY_TASK_ID");
     begin.restart = environment_number("SLURM_RESTART_COUNT");
     begin.max_restarts = environment_number("TESSERA_MAX_RESTARTS");
+    begin.lead_seconds = environment_number("TESSERA_SIGNAL_LEAD");
     begin.steps = config_.run.steps;
     begin.layout = config::describe(config_.parallel, config::layout_of(config_, ranks_.size()));
     begin.version = version_;
