@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "jobs/run_facts.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <sys/stat.h>
+#include <system_error>
+#include <thread>
+
+#include "base/error.hpp"
+#include "checkpoint/checkpoint.hpp"
+#include "checkpoint/files.hpp"
+#include "config/parse.hpp"
+#include "json/json.hpp"
+#include "metrics/lines.hpp"
+
+namespace tessera::jobs {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::int64_t kTailBytes = 256 << 10;  // of metrics.jsonl: about a thousand steps
+constexpr std::size_t kMedianSteps = 20;
+
+/// What makes a folder that of a run, one of them at least.
+constexpr const char* kMarks[] = {"config.cfg", "metrics.jsonl", "checkpoints", "log/starts.jsonl",
+                                  "log/submits.jsonl"};
+
+void require_run_folder(const std::string& dir) {
+  std::error_code error;
+  const fs::file_status status = fs::status(dir, error);
+  if (!fs::exists(status)) base::fail_usage("'{}' does not exist: name the run.dir of a training", dir);
+  if (!fs::is_directory(status)) base::fail_usage("'{}' is a file: name the run.dir of a training, a folder", dir);
+  for (const char* mark : kMarks)
+    if (fs::exists(dir + "/" + mark, error)) return;
+  base::fail_usage(
+      "'{}' is no run folder: it holds no config.cfg, no metrics.jsonl, no checkpoints and no log/starts.jsonl. Name "
+      "the "
+      "run.dir of a training",
+      dir);
+}
+
+std::optional<double> change_time(const std::string& path) {
+  struct stat about {};
+  if (::stat(path.c_str(), &about) != 0) return {};
+  return static_cast<double>(about.st_mtim.tv_sec) + 1e-9 * static_cast<double>(about.st_mtim.tv_nsec);
+}
+
+double median(std::vector<double> values) {
+  if (values.empty()) return 0;
+  std::sort(values.begin(), values.end());
+  const std::size_t middle = values.size() / 2;
+  return values.size() % 2 ? values[middle] : 0.5 * (values[middle - 1] + values[middle]);
+}
+
+double number(const json::Json& line, const char* key) {
+  const json::Json* value = line.find(key);
+  return value && value->is_number() ? value->as_double() : std::nan("");
+}
+
+struct StepLine {
+  std::int64_t step = 0, tokens = 0;
+  double loss = 0, seconds = 0, tokens_per_second = 0;
+};
+
+/// Of the last steps, those of this start if it has any.
+void take_speed(const std::vector<StepLine>& steps, std::int64_t from_step, Progress& progress) {
+  progress.is_of_this_start = !steps.empty() && steps.back().step > from_step;
+  std::vector<double> seconds, rates;
+  for (auto line = steps.rbegin(); line != steps.rend() && rates.size() < kMedianSteps; ++line) {
+    if (progress.is_of_this_start && line->step <= from_step) break;
+    seconds.push_back(line->seconds);
+    rates.push_back(line->tokens_per_second);
+  }
+  progress.seconds_per_step = median(seconds);
+  progress.tokens_per_second = median(rates);
+}
+
+/// A start that has no end and holds no lock is dead, unless it took the lock or recorded its end between the two
+/// looks.
+void read_last_start(RunFacts& run) {
+  constexpr int kLooks = 3;
+  constexpr auto kBetween = std::chrono::milliseconds(100);
+  for (int look = 1;; ++look) {
+    run.lock = train::look_at_lock(run.dir);
+    run.starts = metrics::read_starts(run.dir);
+    const bool looks_dead = run.last_start() && !run.last_start()->end && !(run.lock && run.lock->is_alive);
+    if (!looks_dead || look == kLooks) return;
+    std::this_thread::sleep_for(kBetween);
+  }
+}
+
+void read_config(RunFacts& run) {
+  const std::string path = run.dir + "/config.cfg";
+  std::ifstream file(path, std::ios::binary);
+  if (!file) {
+    run.config_problem = "there is no config.cfg";
+    return;
+  }
+  try {
+    run.config = config::parse_text({std::istreambuf_iterator<char>(file), {}}, path);
+  } catch (const base::Error& error) {
+    run.config_problem = error.what();
+  }
+}
+
+std::optional<NewestCheckpoint> newest_checkpoint(const std::string& dir) {
+  try {
+    const std::vector<std::string> paths = checkpoint::list_newest_first(dir);
+    if (paths.empty()) return {};
+    NewestCheckpoint newest;
+    newest.path = paths.front();
+    newest.step = checkpoint::step_of(fs::path(newest.path).filename().string()).value_or(0);
+    newest.time_seconds = change_time(newest.path).value_or(0);
+    for (const checkpoint::Remnant& remnant : checkpoint::list_remnants(dir))
+      if (!remnant.is_aside) newest.is_saving = true;
+    return newest;
+  } catch (const base::Error&) {  // a folder that may not be read
+    return {};
+  }
+}
+
+}  // namespace
+
+Progress progress_of(const std::vector<std::string>& lines, std::int64_t from_step) {
+  Progress progress;
+  std::vector<StepLine> steps;
+  for (const std::string& text : lines) {
+    try {
+      const json::Json line = json::parse(text, "metrics.jsonl");
+      const json::Json* loss = line.find("loss");
+      if (line.find("valid_loss")) {
+        progress.valid_step = line.at("step").as_int();
+        progress.valid_loss = number(line, "valid_loss");
+        progress.bits_per_byte = number(line, "bits_per_byte");
+      } else if (loss) {
+        steps.push_back({line.at("step").as_int(), line.at("tokens").as_int(), number(line, "loss"),
+                         line.at("seconds").as_double(), line.at("tokens_per_second").as_double()});
+      }
+    } catch (const base::Error&) {  // damaged
+    }
+  }
+  take_speed(steps, from_step, progress);
+  if (steps.empty()) return progress;
+  progress.step = steps.back().step;
+  progress.tokens = steps.back().tokens;
+  progress.loss = steps.back().loss;
+  return progress;
+}
+
+RunFacts read_run(const std::string& dir) {
+  require_run_folder(dir);
+  RunFacts run;
+  run.dir = dir;
+  while (run.dir.size() > 1 && run.dir.ends_with('/')) run.dir.pop_back();
+  read_last_start(run);
+  run.errors = metrics::read_rank_errors(run.dir);
+  run.submissions = read_submissions(run.dir);
+  run.history = newest_history(run.dir);
+  read_config(run);
+  run.checkpoint = newest_checkpoint(run.dir + "/checkpoints");
+  const std::string metrics_path = run.dir + "/metrics.jsonl";
+  const metrics::Start* start = run.last_start();
+  run.progress = progress_of(metrics::last_lines(metrics_path, kTailBytes), start ? start->from_step.value_or(0) : 0);
+  run.progress.age_seconds = metrics::wall_seconds() - change_time(metrics_path).value_or(metrics::wall_seconds());
+  return run;
+}
+
+std::vector<std::string> RunFacts::jobs() const {
+  std::vector<std::string> ids;
+  const auto add = [&](const std::string& id) {
+    if (!id.empty() && std::find(ids.begin(), ids.end(), id) == ids.end()) ids.push_back(id);
+  };
+  constexpr std::size_t kMostSubmissions = 20;  // Slurm has forgotten those before
+  for (std::size_t i = submissions.size() - std::min(kMostSubmissions, submissions.size()); i < submissions.size(); ++i)
+    add(submissions[i].job);
+  if (history) add(history->job);
+  if (last_start()) add(last_start()->begin.job);
+  return ids;
+}
+
+}  // namespace tessera::jobs

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "jobs/run_status.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <fmt/core.h>
+
+#include "base/error.hpp"
+#include "base/units.hpp"
+#include "config/validate.hpp"
+#include "metrics/lines.hpp"
+#include "optim/batch_schedule.hpp"
+#include "train/flops.hpp"
+
+namespace tessera::jobs {
+namespace {
+
+using metrics::RankError;
+using metrics::Start;
+
+constexpr double kLeadSeconds = 180;  // of slurm/train.sbatch, where the start does not tell its own
+
+/// The job that waits or runs, else the one of the last start, else the last that was submitted.
+std::optional<QueuedJob> job_of(const RunFacts& run, const Queue& queue) {
+  for (const QueuedJob& job : queue.jobs)
+    if (job.is_active() && !job.is_waiting()) return job;
+  for (const QueuedJob& job : queue.jobs)
+    if (job.is_active()) return job;
+  const Start* start = run.last_start();
+  std::string last = start ? start->begin.job : "";
+  if (!run.submissions.empty() && (!start || run.submissions.back().time_seconds > start->begin.time_seconds))
+    last = run.submissions.back().job;
+  for (const QueuedJob& job : queue.jobs)
+    if (job.id == last) return job;
+  return {};
+}
+
+/// The error of a rank that came first: the others follow from it.
+const RankError* first_error(const RunFacts& run, const Start& start) {
+  const RankError* first = nullptr;
+  for (const RankError& error : run.errors)
+    if (error.start == start.number && (!first || error.time_seconds < first->time_seconds)) first = &error;
+  return first;
+}
+
+std::string words_of(const RankError& error) {
+  return fmt::format("rank {} on {}, after step {}: {}", error.rank, error.host, error.step, error.error);
+}
+
+bool is_bad_end(const QueuedJob& job) {
+  return !job.is_active() && job.state != "COMPLETED" && job.state != "FAILED";
+}
+
+void judge_dead(const RunFacts& run, const Start& start, const std::string& accounted, RunStatus& status) {
+  const RankError* error = first_error(run, start);
+  status.state = error ? RunState::failed : RunState::died;
+  status.reason = error ? words_of(*error)
+                        : fmt::format("start {} on {} ended without a word: it was killed, or its node was lost",
+                                      start.number, start.begin.host);
+  if (error) status.exit_code = error->exit_code;
+  std::string end = accounted;
+  if (status.job && status.job->id == start.begin.job && is_bad_end(*status.job)) end = status.job->state;
+  if (!end.empty()) status.notes.push_back(fmt::format("Slurm says of job {}: {}", start.begin.job, end));
+}
+
+void judge_ended(const RunFacts& run, const Start& start, RunStatus& status) {
+  const metrics::StartEnd& end = *start.end;
+  status.exit_code = end.exit_code;
+  const RankError* error = first_error(run, start);
+  const std::string words = error ? words_of(*error) : end.error;
+  switch (end.exit_code) {
+    case static_cast<int>(base::ExitCode::done):
+      status.state = end.step >= start.begin.steps ? RunState::finished : RunState::stopped;
+      status.reason = status.state == RunState::finished
+                          ? fmt::format("run.steps = {} are done", start.begin.steps)
+                          : fmt::format("run.stop_after was reached at step {}: start it again to go on", end.step);
+      return;
+    case static_cast<int>(base::ExitCode::stopped):
+      status.state = RunState::stopped;
+      status.reason = fmt::format("asked to stop at step {} (exit code 85): start it again to go on", end.step);
+      return;
+    default:
+      status.state = RunState::failed;
+      status.reason = fmt::format("{} (exit code {})", words.empty() ? "no error was recorded" : words, end.exit_code);
+  }
+}
+
+/// Of a folder without a record, as of versions before there was one.
+void judge_without_record(const RunFacts& run, RunStatus& status) {
+  const std::int64_t step = std::max(run.progress.step, run.checkpoint ? run.checkpoint->step : 0);
+  if (status.steps > 0 && step >= status.steps) {
+    status.state = RunState::finished;
+    status.reason = fmt::format("run.steps = {} are done", status.steps);
+  } else if (run.lock) {
+    status.state = RunState::died;
+    status.reason = fmt::format("process {} on {} is gone and left its lock", run.lock->pid, run.lock->host);
+  } else if (!run.submissions.empty()) {
+    const Submission& last = run.submissions.back();
+    status.state = RunState::failed;
+    status.reason =
+        fmt::format("job {} {} and never trained: see '{}'", last.job,
+                    status.job ? "ended as " + status.job->state : "is not in the queue any more", last.output);
+  } else {
+    status.state = RunState::stopped;
+    status.reason = "nothing holds the folder, and it has no record of how the last start ended";
+  }
+}
+
+void judge_active_job(const RunFacts& run, const QueuedJob& job, RunStatus& status) {
+  const Start* start = run.last_start();
+  if (!job.is_waiting()) {
+    status.state = RunState::starting;
+    status.reason = fmt::format("job {} is {} on {}, and no rank holds the run folder yet or any more", job.shown,
+                                job.state, job.nodes);
+    return;
+  }
+  const bool had_start = (start && start->begin.job == job.id) || (run.history && run.history->job == job.id);
+  status.state = had_start ? RunState::requeued : RunState::waiting;
+  status.reason = fmt::format("job {} waits: {}", job.shown, describe_reason(job.reason));
+}
+
+void judge_locked(const RunFacts& run, RunStatus& status) {
+  const Start* start = run.last_start();
+  const bool is_recorded = start && !start->end && start->begin.pid == run.lock->pid;
+  const bool loads = is_recorded && !start->from_step;
+  status.state = loads ? RunState::starting : RunState::running;
+  status.reason =
+      fmt::format("process {} on {}{}{}", run.lock->pid, run.lock->host,
+                  run.lock->job.empty() ? "" : ", job " + run.lock->job, loads ? ": it loads data and model" : "");
+  if (start && !is_recorded)
+    status.notes.push_back(
+        "the folder is in use, but by no start that is recorded: another command, or a start at its end");
+}
+
+void judge_state(const RunFacts& run, const std::string& accounted, RunStatus& status) {
+  const Start* start = run.last_start();
+  if (run.lock && run.lock->is_alive)
+    judge_locked(run, status);
+  else if (status.job && status.job->is_active())
+    judge_active_job(run, *status.job, status);
+  else if (!start)
+    judge_without_record(run, status);
+  else if (start->end)
+    judge_ended(run, *start, status);
+  else
+    judge_dead(run, *start, accounted, status);
+}
+
+/// How the start before ended, where the run goes on.
+void note_last_end(const RunFacts& run, RunStatus& status) {
+  const Start* start = run.last_start();
+  if (!start || (status.state != RunState::requeued && status.state != RunState::starting)) return;
+  if (!start->end && run.lock && run.lock->is_alive) return;
+  RunStatus before;
+  if (start->end)
+    judge_ended(run, *start, before);
+  else
+    judge_dead(run, *start, "", before);
+  status.notes.push_back(fmt::format("start {} before: {}, {}", start->number, name_of(before.state), before.reason));
+}
+
+void note_silence(const RunFacts& run, RunStatus& status) {
+  constexpr double kSteps = 20, kSeconds = 120;
+  const Progress& progress = run.progress;
+  if (status.state != RunState::running || progress.step == 0 || !progress.is_of_this_start) return;
+  if (progress.age_seconds > std::max(kSeconds, kSteps * progress.seconds_per_step))
+    status.notes.push_back(
+        fmt::format("no step for {}: it evaluates, saves, or hangs; '{}/heartbeat' tells what each "
+                    "rank does",
+                    base::format_seconds(progress.age_seconds), run.dir));
+}
+
+void estimate_speed(const RunFacts& run, RunStatus& status) {
+  const Start* start = run.last_start();
+  double gflop = start ? start->begin.gflop_per_token : 0;
+  if (gflop == 0 && run.config && run.config->model.vocab > 0)
+    gflop = train::flops_per_token(run.config->model).causal * 1e-9;
+  status.gflops = gflop * run.progress.tokens_per_second;
+  if (start && start->matrix_gflops.value_or(0) > 0 && status.gflops > 0 && run.progress.is_of_this_start)
+    status.matrix_share = status.gflops / *start->matrix_gflops;
+}
+
+void estimate_saves(const RunFacts& run, RunStatus& status) {
+  if (!run.config || status.steps == 0 || run.progress.step >= status.steps) return;
+  const std::int64_t interval = run.config->checkpoint.interval, step = run.progress.step;
+  status.next_save_step = interval > 0 ? std::min(status.steps, (step / interval + 1) * interval) : status.steps;
+  const bool goes_on = status.state == RunState::running && run.progress.seconds_per_step > 0;
+  if (goes_on)
+    status.next_save_seconds = static_cast<double>(*status.next_save_step - step) * run.progress.seconds_per_step;
+}
+
+/// Starts beyond the one that runs, or will run first, until `seconds` of training are done.
+std::int64_t starts_needed(double seconds, double first_seconds, double usable_seconds) {
+  if (seconds <= first_seconds) return 0;
+  return static_cast<std::int64_t>(std::ceil((seconds - first_seconds) / usable_seconds));
+}
+
+void estimate_end(const RunFacts& run, double now, RunStatus& status) {
+  const Start* start = run.last_start();
+  if (!run.config || run.progress.tokens_per_second <= 0) return;
+  // A run that is stopped goes on from its checkpoint, one that runs from where it is.
+  const bool runs = status.state == RunState::running;
+  const std::int64_t step = runs ? run.progress.step : run.checkpoint ? run.checkpoint->step : 0;
+  const std::optional<double> tokens = tokens_left(*run.config, step);
+  if (!tokens || *tokens <= 0) return;
+  status.training_seconds = *tokens / run.progress.tokens_per_second;
+  const bool is_job = status.job && status.job->is_active();
+  if (!runs && !is_job) return;
+  const double begins = is_job && status.job->is_waiting() ? std::max(now, status.job->start_time.value_or(now)) : now;
+  status.end_time = begins + *status.training_seconds;
+  if (!is_job || !status.job->limit_seconds) return;
+  const double lead =
+      start && start->begin.lead_seconds ? static_cast<double>(*start->begin.lead_seconds) : kLeadSeconds;
+  const double usable = std::max(1.0, *status.job->limit_seconds - lead);
+  const double first = status.job->is_waiting() ? 0 : status.job->seconds_left.value_or(0) - lead;
+  status.more_starts = starts_needed(*status.training_seconds, std::max(0.0, first), usable);
+}
+
+void count_restarts(const RunFacts& run, RunStatus& status) {
+  status.num_starts = static_cast<std::int64_t>(run.starts.size());
+  if (!run.history) return;
+  status.restarts = run.history->num_crashes;
+  const Start* start = run.last_start();
+  if (start && start->begin.job == run.history->job) status.max_restarts = start->begin.max_restarts;
+}
+
+}  // namespace
+
+const char* name_of(RunState state) {
+  constexpr const char* names[] = {"waiting", "requeued", "starting", "running",
+                                   "stopped", "finished", "failed",   "died"};
+  return names[static_cast<int>(state)];
+}
+
+std::optional<double> tokens_left(const config::Config& config, std::int64_t step) {
+  // A schedule asks for a configuration that is valid; this one comes from a file that anybody may have changed.
+  config::Config alone = config;
+  alone.parallel = {};
+  alone.optim.micro_batch = 0;
+  if (config.optim.batch <= 0 || config.run.steps <= 0 || !config::validate(alone, 1).empty()) return {};
+  const optim::BatchSchedule batches(config.optim, config.model.context);
+  const std::int64_t done = std::clamp<std::int64_t>(step, 0, config.run.steps);
+  return static_cast<double>(batches.first_sample(config.run.steps) - batches.first_sample(done)) *
+         static_cast<double>(config.model.context);
+}
+
+RunStatus judge(const RunFacts& run, const Queue& queue, double now, const std::string& accounted) {
+  RunStatus status;
+  status.job = job_of(run, queue);
+  status.steps = run.last_start() ? run.last_start()->begin.steps : run.config ? run.config->run.steps : 0;
+  judge_state(run, accounted, status);
+  note_last_end(run, status);
+  note_silence(run, status);
+  if (!queue.problem.empty()) status.notes.push_back(queue.problem);
+  if (!run.config && run.submissions.empty())
+    status.notes.push_back(run.config_problem.substr(0, run.config_problem.find('\n')));
+  count_restarts(run, status);
+  estimate_speed(run, status);
+  estimate_saves(run, status);
+  estimate_end(run, now, status);
+  return status;
+}
+
+Report look_at_run(const std::string& dir) {
+  Report report;
+  report.facts = read_run(dir);
+  const Queue queue = look_into_queue(report.facts.jobs());
+  const Start* start = report.facts.last_start();
+  const bool has_ended = !start || start->end || (report.facts.lock && report.facts.lock->is_alive);
+  const std::string accounted = has_ended || start->begin.job.empty() ? "" : accounted_end(start->begin.job);
+  report.status = judge(report.facts, queue, metrics::wall_seconds(), accounted);
+  return report;
+}
+
+}  // namespace tessera::jobs
