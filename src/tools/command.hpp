@@ -20,8 +20,8 @@ struct Invocation {
 
 struct Command {
   const char* name;
-  const char* summary;  ///< one line for `tessera help`
-  base::ExitCode (*run)(Invocation& invocation);
+  const char* summary;                            ///< one line for `tessera help`
+  base::ExitCode (*run)(Invocation& invocation);  ///< nullptr if before_mpi always does all there is to do
   /// Called before MPI starts, on every rank. Returns an exit code if that was all there is to do: MPI never starts
   /// then.
   std::optional<base::ExitCode> (*before_mpi)(const std::vector<std::string>& arguments) = nullptr;
@@ -42,6 +42,7 @@ base::ExitCode run_check(Invocation& invocation);
 base::ExitCode run_bench(Invocation& invocation);
 base::ExitCode run_selftest(Invocation& invocation);
 std::optional<base::ExitCode> start_selftest_ranks(const std::vector<std::string>& arguments);
+std::optional<base::ExitCode> status_before_mpi(const std::vector<std::string>& arguments);
 base::ExitCode run_version(Invocation& invocation);
 
 }  // namespace tessera::tools

@@ -6,6 +6,8 @@ namespace tessera::tools {
 const std::vector<Command>& commands() {
   static const std::vector<Command> table = {
       {"train", "train a model; resumes by itself from the newest checkpoint of run.dir", run_train, prepare_train},
+      {"status", "what a run does: state, step, speed, checkpoint, time left; waits and restarts of its job", nullptr,
+       status_before_mpi},
       {"generate", "continue prompts with a trained model", run_generate},
       {"evaluate", "perplexity and bits per byte over a text or token file", run_evaluate},
       {"score", "log-probability of each token of a text", run_score},
