@@ -35,8 +35,7 @@ void require_run_folder(const std::string& dir) {
   const fs::file_status status = fs::status(dir, error);
   if (!fs::exists(status)) base::fail_usage("'{}' does not exist: name the run.dir of a training", dir);
   if (!fs::is_directory(status)) base::fail_usage("'{}' is a file: name the run.dir of a training, a folder", dir);
-  for (const char* mark : kMarks)
-    if (fs::exists(dir + "/" + mark, error)) return;
+  if (is_run_folder(dir)) return;
   base::fail_usage(
       "'{}' is no run folder: it holds no config.cfg, no metrics.jsonl, no checkpoints and no log/starts.jsonl. Name "
       "the "
@@ -150,6 +149,12 @@ Progress progress_of(const std::vector<std::string>& lines, std::int64_t from_st
   progress.tokens = steps.back().tokens;
   progress.loss = steps.back().loss;
   return progress;
+}
+
+bool is_run_folder(const std::string& dir) {
+  std::error_code ignored;
+  return std::any_of(std::begin(kMarks), std::end(kMarks),
+                     [&](const char* mark) { return fs::exists(dir + "/" + mark, ignored); });
 }
 
 RunFacts read_run(const std::string& dir) {

@@ -50,6 +50,9 @@ struct RunFacts {
   std::vector<std::string> jobs() const;
 };
 
+/// Whether anything there is of a training, or of a job that was submitted for one.
+bool is_run_folder(const std::string& dir);
+
 /// Reads the folder while a training may write it: of long files the end only. Throws base::UsageError if it is no run
 /// folder, saying what is missing.
 RunFacts read_run(const std::string& dir);

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "tools/check.hpp"
+
 #include <filesystem>
 #include <fmt/core.h>
 
@@ -30,24 +32,6 @@ const std::vector<config::Flag> kFlags = {
     {"markdown", false, "print the reference of all keys (docs/options.md) and do nothing else"},
     {"json", false, "print one JSON object"},
 };
-
-/// What can be said without training: fills vocabulary and micro-batch from the data if the configuration names some.
-config::Config resolve_without_training(const config::Config& config, int ranks) {
-  config::Config resolved = config;
-  std::error_code error;
-  const fs::file_status run_dir = fs::status(config.run.dir, error);
-  if (fs::exists(run_dir) && !fs::is_directory(run_dir))
-    base::fail_usage("run.dir = '{}' is a file: name a folder", config.run.dir);
-  if (!config.data.train.empty()) {  // a run
-    config::throw_if_any(config::missing_keys(config, {"optim.batch"}));
-    const train::RunData data(config.data);
-    return train::resolve(config, data, ranks);
-  }
-  if (resolved.model.vocab == 0)
-    base::fail_usage("model.vocab = auto takes the vocabulary from data.train, which is not set: set one of the two");
-  if (resolved.optim.micro_batch == 0) resolved.optim.micro_batch = train::automatic_micro_batch(config, ranks);
-  return resolved;
-}
 
 /// How often gradients travel over the data axis in a step of the whole batch.
 std::int64_t gradient_exchanges(const config::Config& config, const config::Layout& layout) {
@@ -89,6 +73,23 @@ void print_json(const config::Config& config, int ranks, const plan::MemoryPlan&
 }
 
 }  // namespace
+
+config::Config resolve_without_training(const config::Config& config, int ranks) {
+  config::Config resolved = config;
+  std::error_code error;
+  const fs::file_status run_dir = fs::status(config.run.dir, error);
+  if (fs::exists(run_dir) && !fs::is_directory(run_dir))
+    base::fail_usage("run.dir = '{}' is a file: name a folder", config.run.dir);
+  if (!config.data.train.empty()) {  // a run
+    config::throw_if_any(config::missing_keys(config, {"optim.batch"}));
+    const train::RunData data(config.data);
+    return train::resolve(config, data, ranks);
+  }
+  if (resolved.model.vocab == 0)
+    base::fail_usage("model.vocab = auto takes the vocabulary from data.train, which is not set: set one of the two");
+  if (resolved.optim.micro_batch == 0) resolved.optim.micro_batch = train::automatic_micro_batch(config, ranks);
+  return resolved;
+}
 
 base::ExitCode run_check(Invocation& invocation) {
   ConfigCall call = load_config_call(invocation, "check", kFlags, {});

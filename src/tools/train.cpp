@@ -9,6 +9,7 @@
 #include "tools/command.hpp"
 #include "tools/common.hpp"
 #include "tools/stop_request.hpp"
+#include "tools/submit.hpp"
 #include "train/setup.hpp"
 #include "train/trainer.hpp"
 
@@ -28,15 +29,17 @@ void print_opening(const comm::Mesh& mesh, const config::Config& config, const t
 }  // namespace
 
 /// Before MPI starts, so that its threads leave the signals alone and one that comes early is not lost.
-std::optional<base::ExitCode> prepare_train(const std::vector<std::string>&) {
+std::optional<base::ExitCode> prepare_train(const std::vector<std::string>& arguments) {
+  if (const std::optional<base::ExitCode> submitted = submit_training(arguments)) return submitted;
   listen_for_stop_signals();
   return {};
 }
 
 base::ExitCode run_train(Invocation& invocation) {
-  const std::vector<config::Flag> flags = {{"quiet", false, "print errors only"}};
-  ConfigCall call = load_config_call(invocation, "train", flags, {"data.train", "run.dir", "run.steps", "optim.batch"});
+  ConfigCall call =
+      load_config_call(invocation, "train", train_flags(), {"data.train", "run.dir", "run.steps", "optim.batch"});
   if (call.help_shown) return base::ExitCode::done;
+  comm::together(invocation.world, "flags", [&] { require_no_submit_flags(call.flags); });
   invocation.world.set_timeout(call.config.parallel.timeout);
   const std::unique_ptr<tensor::Device> device = make_device(invocation.world, call.threads);
   settle_precision(invocation, call.config);
