@@ -27,6 +27,7 @@ const std::vector<config::Flag> kFlags = {
     {"measure", true, "measured steps; the median counts (5)"},
     {"warmup", true, "steps before them (2)"},
     {"checkpoint", true, "folder: write and read checkpoints there instead, and train while they are written"},
+    {"steps-only", false, "leave out the machine's own rates, which take seconds, and the shares of them"},
     {"json", false, "print one JSON object"},
 };
 
@@ -66,6 +67,19 @@ std::int64_t steps_of(const ConfigCall& call, const char* flag, std::int64_t fal
 }
 
 /// Collective.
+std::vector<HostRanks> count_hosts(const comm::Communicator& world) {
+  std::vector<HostRanks> hosts;
+  for (const std::string& host : world.gather_text(world.host(), "hosts")) {
+    const auto known = std::find_if(hosts.begin(), hosts.end(), [&](const HostRanks& one) { return one.host == host; });
+    if (known == hosts.end())
+      hosts.push_back({host, 1});
+    else
+      ++known->ranks;
+  }
+  return hosts;
+}
+
+/// Collective.
 void set_up(const comm::Communicator& world, const ConfigCall& call, BenchSetup& setup) {
   comm::together(world, "bench set-up", [&] {
     setup.config = call.config;
@@ -81,6 +95,15 @@ void set_up(const comm::Communicator& world, const ConfigCall& call, BenchSetup&
     setup.config = train::resolve(setup.config, *setup.data, world.size());
     setup.tokens = setup.data->mixture;
   });
+}
+
+/// Collective.
+void measure_machine(const comm::Communicator& world, train::Replica& replica, BenchFigures& figures) {
+  const base::DType dtype = model::element_type(replica.config());
+  const int threads = static_cast<int>(figures.threads);
+  figures.matrix_gflops = world.sum(tensor::measure_matrix_gflops(dtype, threads), "matrix rate");
+  figures.memory_bytes_per_second = world.sum(tensor::measure_memory_bandwidth(threads), "memory rate");
+  if (replica.mesh().shape().data > 1) figures.gradient_sum_seconds = measure_gradient_sums(replica);
 }
 
 }  // namespace
@@ -106,6 +129,9 @@ base::ExitCode run_bench(Invocation& invocation) {
   figures.num_measured = setup.num_measured;
   figures.busy_cores = device->threads() * world.node_size();
   figures.cores = config::cores_for_ranks();
+  figures.hosts = count_hosts(world);
+  figures.cpu = tensor::cpu_name();
+  figures.layout = config::layout_of(setup.config, world.size());
   metrics::reset_peak_memory();
   const auto resident = static_cast<std::uint64_t>(metrics::resident_memory_bytes());
   const comm::Mesh mesh = make_mesh(world, setup.config);
@@ -123,10 +149,7 @@ base::ExitCode run_bench(Invocation& invocation) {
   const plan::MemoryPlan plan = plan::predict_memory(setup.config, {mesh.shape(), device->threads(), resident});
   figures.predicted_memory_bytes = plan.total() - plan.checkpoint;  // nothing is saved here
   // The machine's rates last: their buffers would count as the program's memory, and be used again by the steps.
-  const base::DType dtype = model::element_type(setup.config);
-  figures.matrix_gflops = world.sum(tensor::measure_matrix_gflops(dtype, device->threads()), "matrix rate");
-  figures.memory_bytes_per_second = world.sum(tensor::measure_memory_bandwidth(device->threads()), "memory rate");
-  if (mesh.shape().data > 1) figures.gradient_sum_seconds = measure_gradient_sums(replica);
+  if (!call.flags.contains("steps-only")) measure_machine(world, replica, figures);
   if (!invocation.is_root()) return base::ExitCode::done;
   if (call.flags.contains("json"))
     fmt::print("{}", bench_json(setup.config, figures));

@@ -9,19 +9,20 @@
 
 #include "base/error.hpp"
 #include "base/posix_file.hpp"
+#include "base/quantile.hpp"
 #include "base/stopwatch.hpp"
 #include "base/units.hpp"
 #include "checkpoint/saver.hpp"
 #include "checkpoint/tiles.hpp"
 #include "comm/together.hpp"
 #include "json/json.hpp"
-#include "tools/median.hpp"
 #include "train/train_step.hpp"
 
 namespace tessera::tools {
 namespace {
 
 namespace fs = std::filesystem;
+using base::median;
 
 constexpr std::size_t kPlainPiece = std::size_t{2} << 20;
 constexpr int kStepsAlone = 5, kSaves = 3;

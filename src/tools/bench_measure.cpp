@@ -4,9 +4,9 @@
 #include <array>
 #include <vector>
 
+#include "base/quantile.hpp"
 #include "base/stopwatch.hpp"
 #include "pipeline/bubble.hpp"
-#include "tools/median.hpp"
 #include "train/train_step.hpp"
 
 namespace tessera::tools {
@@ -67,7 +67,9 @@ void measure_steps(train::Replica& replica, std::int64_t num_warmup, std::int64_
     named += figures.part_seconds[part];
   }
   figures.part_seconds.back() = total / steps - named;
-  figures.seconds_per_step = all.max(median(seconds), "time of a step");
+  figures.seconds_per_step = all.max(base::median(seconds), "time of a step");
+  for (std::size_t at = 0; at < kNumQuartiles; ++at)
+    figures.step_quartiles[at] = all.max(base::quantile(seconds, 0.25 * static_cast<double>(at)), "spread of steps");
   for (std::size_t axis = 0; axis < kNumAxes; ++axis) {
     const AxisTimes &now = after.axes[axis], &then = before.axes[axis];
     figures.axes[axis].ranks = now.ranks;
@@ -76,7 +78,7 @@ void measure_steps(train::Replica& replica, std::int64_t num_warmup, std::int64_
     figures.axes[axis].total = all.max((now.total - then.total) / steps, "communication time");
   }
   // Pipelines of other data and tensor ranks have bubbles of their own.
-  const double bubble = median(pipeline::idle_shares(replica.mesh().pipeline(), runs));
+  const double bubble = base::median(pipeline::idle_shares(replica.mesh().pipeline(), runs));
   figures.bubble_fraction = all.sum(bubble, "bubble") / static_cast<double>(all.size());
   figures.schedule = model::schedule_of(replica.config(), replica.mesh().shape().pipeline,
                                         static_cast<int>(replica.batches().num_micro_batches(num_warmup)));

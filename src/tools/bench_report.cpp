@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <fmt/core.h>
 #include <numeric>
+#include <optional>
 
 #include "base/units.hpp"
 #include "json/json.hpp"
@@ -13,13 +14,15 @@ namespace tessera::tools {
 namespace {
 
 struct Rates {
-  double tokens_per_second, gflops, matrix_share, palm_share;
+  double tokens_per_second, gflops;
+  std::optional<double> matrix_share, palm_share;  ///< where the machine's own rate was measured
 };
 
 Rates rates_of(const config::Config& config, const BenchFigures& f) {
   const train::FlopsPerToken flops = train::flops_per_token(config.model);
   const double tokens_per_second = static_cast<double>(f.tokens_per_step) / f.seconds_per_step;
   const double gflops = flops.causal * tokens_per_second * 1e-9, palm = flops.palm * tokens_per_second * 1e-9;
+  if (!f.has_machine_rates()) return {tokens_per_second, gflops, {}, {}};
   return {tokens_per_second, gflops, gflops / f.matrix_gflops, palm / f.matrix_gflops};
 }
 
@@ -31,6 +34,34 @@ json::Json axes_json(const BenchFigures& f) {
     axes.set(kAxes[axis], std::move(times));
   }
   return axes;
+}
+
+json::Json spread_json(const BenchFigures& f) {
+  constexpr const char* names[kNumQuartiles] = {"least", "lower_quartile", "median", "upper_quartile", "greatest"};
+  json::Json spread{json::Object{}};
+  for (std::size_t at = 0; at < kNumQuartiles; ++at) spread.set(names[at], f.step_quartiles[at]);
+  return spread;
+}
+
+/// Where it was measured, and how the work was shared out.
+void add_circumstances(const config::Config& config, const BenchFigures& f, json::Json& object) {
+  json::Json hosts{json::Array{}};
+  for (const HostRanks& entry : f.hosts) {
+    json::Json host{json::Object{}};
+    hosts.push(host.set("host", entry.host).set("ranks", entry.ranks));
+  }
+  object.set("hosts", std::move(hosts)).set("cpu", f.cpu);
+  object.set("cores", f.cores).set("busy_cores", f.busy_cores);
+  object.set("layout", config::describe(config.parallel, f.layout)).set("batch", config.optim.batch);
+  object.set("micro_batch", config.optim.micro_batch).set("tokens_per_step", f.tokens_per_step);
+}
+
+std::string rate_text(const BenchFigures& f, const Rates& rates) {
+  if (!f.has_machine_rates()) return fmt::format("rate          {:.1f} GFLOP/s\n", rates.gflops);
+  return fmt::format(
+      "rate          {:.1f} GFLOP/s of a matrix rate of {:.1f}: share {:.3f} (PaLM convention {:.3f})\n"
+      "memory rate   {:.1f} GB/s of this machine, y += x\n",
+      rates.gflops, f.matrix_gflops, *rates.matrix_share, *rates.palm_share, f.memory_bytes_per_second * 1e-9);
 }
 
 /// A line for each axis of several ranks, and one on the cores that are left for messages.
@@ -82,9 +113,12 @@ std::string bench_json(const config::Config& config, const BenchFigures& f) {
   for (std::size_t part = 0; part < kNumStepParts; ++part) parts.set(kStepParts[part], f.part_seconds[part]);
   json::Json object{json::Object{}};
   object.set("seconds_per_step", f.seconds_per_step).set("tokens_per_second", rates.tokens_per_second);
-  object.set("gflops", rates.gflops).set("matrix_gflops", f.matrix_gflops).set("matrix_share", rates.matrix_share);
+  object.set("step_seconds", spread_json(f));
+  const auto of_machine = [&](double rate) { return f.has_machine_rates() ? json::Json(rate) : json::Json(); };
+  object.set("gflops", rates.gflops).set("matrix_gflops", of_machine(f.matrix_gflops));
+  object.set("matrix_share", rates.matrix_share);
   object.set("mfu_causal", rates.matrix_share).set("mfu_palm", rates.palm_share);
-  object.set("memory_bytes_per_second", f.memory_bytes_per_second).set("seconds_by_part", std::move(parts));
+  object.set("memory_bytes_per_second", of_machine(f.memory_bytes_per_second)).set("seconds_by_part", std::move(parts));
   object.set("peak_memory_bytes", f.peak_memory_bytes).set("predicted_memory_bytes", f.predicted_memory_bytes);
   // Of data and tensor axis; pipeline waits are mostly the bubble.
   object.set("communication_seconds", f.axes[0].total + f.axes[1].total);
@@ -94,6 +128,7 @@ std::string bench_json(const config::Config& config, const BenchFigures& f) {
   add_gradient_sums(f.gradient_sum_seconds, object);
   object.set("precision", config.run.precision).set("recompute", config.run.recompute);
   object.set("ranks", f.ranks).set("threads", f.threads).set("steps", f.num_measured);
+  add_circumstances(config, f, object);
   return object.dump() + "\n";
 }
 
@@ -109,10 +144,7 @@ std::string bench_text(const config::Config& config, const BenchFigures& f) {
       text += fmt::format("  {:<13} {:9.3f} ms {:5.1f}%\n", kStepParts[part], f.part_seconds[part] * 1e3,
                           100 * f.part_seconds[part] / total);
   text += fmt::format("tokens/s      {:.0f}\n", rates.tokens_per_second);
-  text +=
-      fmt::format("rate          {:.1f} GFLOP/s of a matrix rate of {:.1f}: share {:.3f} (PaLM convention {:.3f})\n",
-                  rates.gflops, f.matrix_gflops, rates.matrix_share, rates.palm_share);
-  text += fmt::format("memory rate   {:.1f} GB/s of this machine, y += x\n", f.memory_bytes_per_second * 1e-9);
+  text += rate_text(f, rates);
   text += communication_text(f) + bubble_text(config, f);
   text += gradient_sums_text(config, f.gradient_sum_seconds);
   text += fmt::format("memory        {} measured peak, {} predicted\n",

@@ -7,8 +7,10 @@
 #include <iterator>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "config/config.hpp"
+#include "config/layout.hpp"
 #include "pipeline/schedule.hpp"
 
 namespace tessera::tools {
@@ -38,21 +40,35 @@ struct GradientSumSeconds {
 };
 inline constexpr std::size_t kNumGradientSums = 3;
 
+/// Least, lower quartile, median, upper quartile and greatest.
+inline constexpr std::size_t kNumQuartiles = 5;
+
+/// Ranks on a host, hosts in the order of their first rank.
+struct HostRanks {
+  std::string host;
+  std::int64_t ranks = 0;
+};
+
 /// What `tessera bench` measured: seconds of one step (medians over steps, the slowest rank), this machine's own rates
 /// in the same run over all ranks, memory of the largest rank.
 struct BenchFigures {
   std::int64_t ranks = 1, threads = 1, num_measured = 0, tokens_per_step = 0;
   double seconds_per_step = 0;
-  std::array<double, kNumStepParts> part_seconds{};  ///< means over the measured steps, of the first rank
+  std::array<double, kNumQuartiles> step_quartiles{};  ///< seconds of the measured steps, each the slowest rank's
+  std::array<double, kNumStepParts> part_seconds{};    ///< means over the measured steps, of the first rank
   std::array<AxisTimes, kNumAxes> axes{};
   double bubble_fraction = 0;  ///< measured idle share of the pipeline, mean over ranks
   pipeline::Schedule schedule{};
   std::int64_t busy_cores = 1, cores = 1;  ///< threads that compute on this node, and its cores
-  double matrix_gflops = 0;                ///< oneDNN's own products, same precision and threads
-  double memory_bytes_per_second = 0;      ///< y += x over memory, same threads
-  std::int64_t peak_memory_bytes = 0;      ///< of training alone
+  std::vector<HostRanks> hosts;
+  std::string cpu;  ///< model name on the first rank's host
+  config::Layout layout;
+  double matrix_gflops = 0;            ///< oneDNN's own products, same precision and threads
+  double memory_bytes_per_second = 0;  ///< y += x over memory, same threads
+  std::int64_t peak_memory_bytes = 0;  ///< of training alone
   GradientSumSeconds gradient_sum_seconds;
   std::uint64_t predicted_memory_bytes = 0;
+  bool has_machine_rates() const { return matrix_gflops > 0; }
 };
 
 std::string bench_json(const config::Config& config, const BenchFigures& figures);
