@@ -66,22 +66,27 @@ std::string content(std::FILE* file) {
   ::_exit(kNotFound);
 }
 
-int wait_for(pid_t child, double timeout_seconds, bool& timed_out) {
+void wait_for(pid_t child, const ProgramSettings& settings, ProgramEnd& end) {
   const Clock::time_point start = Clock::now();
   int status = 0, signal = SIGTERM;
-  double limit = timeout_seconds;
+  double limit = settings.timeout_seconds;
   for (;;) {
     const pid_t ended = ::waitpid(child, &status, WNOHANG);
-    if (ended == child) return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+    if (!end.stopped && settings.stop_requested && settings.stop_requested()) {
+      end.stopped = true;
+      limit = 0;
+    }
+    if (ended == child) break;
     if (ended < 0 && errno != EINTR) base::fail_system("waiting for a program: {}", std::strerror(errno));
     if (base::seconds_since(start) > limit) {
-      timed_out = true;
+      end.timed_out = !end.stopped;
       ::kill(child, signal);
       signal = SIGKILL;
-      limit += kGraceSeconds;
+      limit = base::seconds_since(start) + kGraceSeconds;
     }
     std::this_thread::sleep_for(kReapInterval);
   }
+  end.exit_code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
 }  // namespace
@@ -96,7 +101,7 @@ ProgramEnd run_program(const std::vector<std::string>& words, const ProgramSetti
   if (child < 0) base::fail_system("'{}' cannot be started: {}", words.front(), std::strerror(errno));
   if (child == 0) become(arguments, settings, output.get(), errors.get(), parent);
   ProgramEnd end;
-  end.exit_code = wait_for(child, settings.timeout_seconds, end.timed_out);
+  wait_for(child, settings, end);
   end.output = content(output.get());
   end.errors = content(errors.get());
   return end;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -12,18 +13,20 @@ struct ProgramEnd {
   std::string output;      ///< what it wrote to standard output
   std::string errors;      ///< and to standard error
   bool timed_out = false;  ///< it was ended as its time was up
+  bool stopped = false;    ///< it was ended, or had ended, when this process was asked to stop
   bool succeeded() const { return exit_code == 0; }
 };
 
 struct ProgramSettings {
   double timeout_seconds = 60;
-  std::vector<std::string> environment;  ///< more variables, NAME=VALUE, over those of this process
+  std::vector<std::string> environment;       ///< more variables, NAME=VALUE, over those of this process
+  std::function<bool()> stop_requested = {};  ///< if given, asked every few milliseconds: true ends the program early
 };
 
 /// Runs words[0], which is looked for in PATH, without a shell, and waits for its end; its standard input is empty. No
-/// signal is blocked in it. At the timeout it gets SIGTERM, on which launchers end what they started, and ten seconds
-/// later SIGKILL; SIGTERM too should this process die. Throws base::SystemError if it cannot be started. Not to be
-/// called once MPI has started: it forks.
+/// signal is blocked in it. At the timeout, or once stop_requested() is true, it gets SIGTERM, on which launchers end
+/// what they started, and ten seconds later SIGKILL; SIGTERM too should this process die. Throws base::SystemError if
+/// it cannot be started. Not to be called once MPI has started: it forks.
 ProgramEnd run_program(const std::vector<std::string>& words, const ProgramSettings& settings = {});
 
 /// Whether PATH has a program of this name.

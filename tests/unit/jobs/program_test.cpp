@@ -33,6 +33,15 @@ BOOST_AUTO_TEST_CASE(ends_a_program_whose_time_is_up) {
   BOOST_TEST(end.exit_code == 128 + 15);
 }
 
+BOOST_AUTO_TEST_CASE(ends_a_program_when_asked_to_stop) {
+  int asked = 0;
+  const ProgramEnd end = run_program({"sleep", "100"}, {60, {}, [&] { return ++asked > 5; }});
+  BOOST_TEST(end.stopped);
+  BOOST_TEST(!end.timed_out);
+  BOOST_TEST(end.exit_code == 128 + 15);
+  BOOST_TEST(!run_program({"true"}, {60, {}, [] { return false; }}).stopped);
+}
+
 BOOST_AUTO_TEST_CASE(much_output_does_not_make_it_wait) {
   BOOST_TEST(run_program({"head", "-c", "3000000", "/dev/zero"}).output.size() == 3000000U);
 }
