@@ -138,10 +138,18 @@ std::vector<Layout> parse_layouts(const std::string& text) {
   return layouts;
 }
 
-std::string label(const Layout& layout) {
+std::string label(const Layout& layout, int ranks) {
   std::string text;
-  for (const auto& [key, value] : layout.keys) text += (text.empty() ? "" : ",") + short_name(key) + "=" + value;
-  return text.empty() ? "data" : text;
+  std::int64_t cut = 1;
+  bool names_data = false;
+  for (const auto& [key, value] : layout.keys) {
+    text += "," + short_name(key) + "=" + value;
+    if (key == "parallel.tensor" || key == "parallel.pipeline") cut *= std::stoll(value);
+    names_data = names_data || key == "parallel.data";
+  }
+  const bool fits = ranks % cut == 0, shows_data = !names_data && fits && (ranks / cut > 1 || text.empty());
+  if (shows_data) text = fmt::format(",data={}{}", ranks / cut, text);
+  return text.substr(1);
 }
 
 config::Config apply(const config::Config& config, const Layout& layout, std::int64_t batch, int threads) {

@@ -21,8 +21,9 @@ struct Layout {
 /// Reads "tensor=2;zero=1,pipeline=2": layouts apart by semicolons, keys by commas; a key without a section is looked
 /// for in [parallel], then optim and run. Throws base::UsageError.
 std::vector<Layout> parse_layouts(const std::string& text);
-/// "tensor=2,zero=1"; keys without their sections. "data" if nothing is named: all ranks are data ranks.
-std::string label(const Layout& layout);
+/// "data=2,tensor=2,zero=1" on 4 ranks: keys without their sections, behind the data ranks where there are several or
+/// nothing else is named.
+std::string label(const Layout& layout, int ranks);
 
 /// The configuration of a run: `config` with the layout's keys, `batch` sequences a step without a ramp to it, and
 /// `threads` a rank.

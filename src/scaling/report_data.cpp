@@ -7,11 +7,15 @@
 namespace tessera::scaling {
 namespace {
 
+std::string layout_of(const PointSummary& point) {
+  return label(point.point.layout, point.point.ranks);
+}
+
 json::Json to_json(const PointSummary& point) {
   json::Json object{json::Object{}};
   object.set("name", point.point.name).set("state", name(point.state));
   object.set("ranks", point.point.ranks).set("threads", point.point.threads).set("batch", point.point.batch);
-  object.set("layout", label(point.point.layout));
+  object.set("layout", layout_of(point));
   if (point.state == State::failed) object.set("cause", point.cause);
   if (!point.job.empty()) object.set("job", point.job);
   if (point.state != State::measured) return object;
@@ -52,11 +56,11 @@ std::string csv_line(const SeriesSummary& series, const char* role, const Row& r
   const auto figure = [&](auto value) { return measured ? fmt::format("{}", value) : ""; };
   const auto of_best = [&](const std::optional<double>& value) { return best ? number(value) : ""; };
   return fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}\n", name(series.mode), role, row.ranks,
-                     point.point.threads, point.point.batch, cell(label(point.point.layout)), name(point.state),
-                     best ? 1 : 0, figure(point.runs), figure(point.tokens_per_second), figure(point.least),
-                     figure(point.greatest), of_best(row.speedup), of_best(row.efficiency),
-                     of_best(row.core_efficiency), figure(point.communication_share), figure(point.bubble),
-                     figure(point.memory_bytes), cell(point.cause));
+                     point.point.threads, point.point.batch, cell(layout_of(point)), name(point.state), best ? 1 : 0,
+                     figure(point.runs), figure(point.tokens_per_second), figure(point.least), figure(point.greatest),
+                     of_best(row.speedup), of_best(row.efficiency), of_best(row.core_efficiency),
+                     figure(point.communication_share), figure(point.bubble), figure(point.memory_bytes),
+                     cell(point.cause));
 }
 
 }  // namespace

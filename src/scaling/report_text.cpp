@@ -17,6 +17,10 @@ std::string rate(double tokens_per_second) {
   return base::format_count(static_cast<std::uint64_t>(tokens_per_second + 0.5));
 }
 
+std::string layout_of(const PointSummary& point) {
+  return label(point.point.layout, point.point.ranks);
+}
+
 std::string rate_with_range(const PointSummary& point) {
   if (point.runs < 2) return rate(point.tokens_per_second);
   return fmt::format("{} [{} to {}]", rate(point.tokens_per_second), rate(point.least), rate(point.greatest));
@@ -67,7 +71,7 @@ std::vector<std::string> cells(const Row& row, const Question& question) {
     line.push_back(why_none(row));
     return line;
   }
-  line.push_back(label(chosen->point.layout));
+  line.push_back(layout_of(*chosen));
   if (question.executor == "slurm")
     line.push_back(std::to_string((row.ranks + question.ranks_per_node - 1) / question.ranks_per_node));
   line.push_back(std::to_string(chosen->point.batch));
@@ -104,15 +108,14 @@ std::string references(const SeriesSummary& series, const Question& question) {
   for (const Row& row : series.rows) {
     if (row.ranks != series.baseline_ranks) continue;
     text += fmt::format("speedup and efficiency: against {} rank(s) of {} thread(s), the fastest of {} way(s), {}\n",
-                        row.ranks, question.threads, row.tried.size(), label(row.chosen()->point.layout));
+                        row.ranks, question.threads, row.tried.size(), layout_of(*row.chosen()));
     if (row.ranks != 1)
       text += question.single_rank ? "  (one rank gave no figures)\n" : "  (one rank was not asked for)\n";
   }
   if (!series.node) return text;
   if (const PointSummary* chosen = series.node->chosen())
     text += fmt::format("per core: against one rank of {} threads, the fastest of {} way(s), {}: {} tokens/s\n",
-                        series.node_threads, series.node->tried.size(), label(chosen->point.layout),
-                        rate_with_range(*chosen));
+                        series.node_threads, series.node->tried.size(), layout_of(*chosen), rate_with_range(*chosen));
   else
     text += fmt::format("per core: one rank of {} threads has no figures: {}\n", series.node_threads,
                         why_none(*series.node));
@@ -123,7 +126,7 @@ std::string tried(const Row& row, const std::string& ranks) {
   std::vector<std::string> parts;
   for (std::size_t at = 0; at < row.tried.size(); ++at) {
     const PointSummary& point = row.tried[at];
-    std::string text = label(point.point.layout) + " ";
+    std::string text = layout_of(point) + " ";
     if (point.state == State::measured)
       text += rate(point.tokens_per_second) + (row.best == at ? " (taken)" : "");
     else

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "scaling/runner.hpp"
 
+#include <algorithm>
+#include <cctype>
 #include <csignal>
 #include <fmt/core.h>
 #include <sstream>
@@ -21,7 +23,7 @@ std::string shell_line(const jobs::LaunchCommand& command) {
   return line;
 }
 
-/// The last line that begins with or else contains `text`; the last line of all for "".
+/// The last line that begins with or else contains `text`.
 std::string last_line(const std::string& lines, const std::string& text) {
   std::istringstream stream(lines);
   std::string containing, beginning;
@@ -33,11 +35,19 @@ std::string last_line(const std::string& lines, const std::string& text) {
   return beginning.empty() ? containing : beginning;
 }
 
-/// What bench said goes first, then what MPI or Slurm say of a rank that was killed, then whatever came last.
-std::string last_words(const std::string& errors) {
-  for (const char* sign : {"error: ", "oom", "Out Of Memory", "signal", "rror", ""})
-    if (const std::string line = last_line(errors, sign); !line.empty()) return line.substr(0, kLongestCause);
+/// The first line with a letter in it: launchers frame what they say with rulers.
+std::string first_line(const std::string& lines) {
+  std::istringstream stream(lines);
+  for (std::string line; std::getline(stream, line);)
+    if (std::any_of(line.begin(), line.end(), [](unsigned char c) { return std::isalpha(c) != 0; })) return line;
   return "";
+}
+
+/// What bench said goes first, then what MPI or Slurm say of a rank that was killed, then whatever was said.
+std::string last_words(const std::string& errors) {
+  for (const char* sign : {"error: ", "oom", "Out Of Memory", "signal", "rror"})
+    if (const std::string line = last_line(errors, sign); !line.empty()) return line.substr(0, kLongestCause);
+  return first_line(errors).substr(0, kLongestCause);
 }
 
 class Runner {

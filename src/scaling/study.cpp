@@ -14,7 +14,7 @@ namespace {
 constexpr std::size_t kMostSingleRank = 4;
 
 std::string point_name(const Point& point) {
-  return fmt::format("{}x{}-batch{}-{}", point.ranks, point.threads, point.batch, label(point.layout));
+  return fmt::format("{}x{}-batch{}-{}", point.ranks, point.threads, point.batch, label(point.layout, point.ranks));
 }
 
 class Planner {

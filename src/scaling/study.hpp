@@ -13,7 +13,7 @@ namespace tessera::scaling {
 
 /// One thing that is measured: so many ranks, under one layout, on one batch.
 struct Point {
-  std::string name;  ///< of its folder: "4x1-batch32-tensor=2,zero=1" is 4 ranks of 1 thread
+  std::string name;  ///< of its folder: "4x1-batch32-data=2,tensor=2" is 4 ranks of 1 thread
   int ranks = 1, threads = 1;
   std::int64_t batch = 0;  ///< sequences a step, over all ranks
   Layout layout;

@@ -40,6 +40,7 @@ base::ExitCode run_checkpoint(Invocation& invocation);
 std::optional<base::ExitCode> checkpoint_before_mpi(const std::vector<std::string>& arguments);
 base::ExitCode run_check(Invocation& invocation);
 base::ExitCode run_bench(Invocation& invocation);
+std::optional<base::ExitCode> scale_before_mpi(const std::vector<std::string>& arguments);
 base::ExitCode run_selftest(Invocation& invocation);
 std::optional<base::ExitCode> start_selftest_ranks(const std::vector<std::string>& arguments);
 std::optional<base::ExitCode> status_before_mpi(const std::vector<std::string>& arguments);

@@ -15,6 +15,7 @@ const std::vector<Command>& commands() {
       {"checkpoint", "list | show | verify | prune | average | export | import", run_checkpoint, checkpoint_before_mpi},
       {"check", "check a configuration, count parameters, predict memory; no training", run_check},
       {"bench", "time of a training step against this machine's own matrix rate", run_bench},
+      {"scale", "run | submit | report: strong and weak scaling studies", nullptr, scale_before_mpi},
       {"selftest", "train a tiny model under every layout that fits and compare with one process", run_selftest,
        start_selftest_ranks},
       {"version", "build, libraries, CPU features, MPI", run_version},

@@ -25,9 +25,9 @@ inline Question small_question(std::vector<Mode> modes = {Mode::strong, Mode::we
   return question;
 }
 
-inline std::vector<std::string> labels(const std::vector<Layout>& layouts) {
+inline std::vector<std::string> labels(const std::vector<Layout>& layouts, int ranks = 1) {
   std::vector<std::string> texts;
-  for (const Layout& layout : layouts) texts.push_back(label(layout));
+  for (const Layout& layout : layouts) texts.push_back(label(layout, ranks));
   return texts;
 }
 

@@ -29,7 +29,11 @@ BOOST_AUTO_TEST_CASE(layouts_are_read_and_named) {
              boost::test_tools::per_element());
   BOOST_TEST(layouts[1].keys.front().first == "parallel.zero");
   BOOST_TEST(layouts[3].keys.front().first == "run.recompute");
-  BOOST_TEST(label({}) == "data");
+  BOOST_TEST(label({}, 4) == "data=4");
+  BOOST_TEST(label(layouts[0], 4) == "data=2,tensor=2");
+  BOOST_TEST(label(layouts[1], 3) == "zero=1,pipeline=2");  // does not fit
+  BOOST_TEST(label(layouts[2], 1) == "micro_batch=4");
+  BOOST_TEST(label(parse_layouts("data=2,pipeline=2").front(), 4) == "data=2,pipeline=2");
 }
 
 BOOST_AUTO_TEST_CASE(what_is_no_layout_is_refused) {
@@ -60,16 +64,17 @@ BOOST_AUTO_TEST_CASE(a_layout_replaces_that_of_the_configuration) {
 
 BOOST_AUTO_TEST_CASE(candidates_are_valid_and_begin_with_the_likeliest) {
   const config::Config config = small_question().config;  // 2 layers, 2 heads
-  BOOST_TEST(labels(candidate_layouts(config, 4, 4, 8, 9)) ==
-                 (Texts{"data", "zero=1", "tensor=2", "pipeline=2", "tensor=2,pipeline=2"}),
+  BOOST_TEST(labels(candidate_layouts(config, 4, 4, 8, 9), 4) ==
+                 (Texts{"data=4", "data=4,zero=1", "data=2,tensor=2", "data=2,pipeline=2", "tensor=2,pipeline=2"}),
              boost::test_tools::per_element());
-  BOOST_TEST(labels(candidate_layouts(config, 4, 4, 8, 2)) == (Texts{"data", "zero=1"}),
+  BOOST_TEST(labels(candidate_layouts(config, 4, 4, 8, 2), 4) == (Texts{"data=4", "data=4,zero=1"}),
              boost::test_tools::per_element());
   // 2 sequences do not feed 4 data ranks.
-  BOOST_TEST(labels(candidate_layouts(config, 4, 4, 2, 9)) == (Texts{"tensor=2", "pipeline=2", "tensor=2,pipeline=2"}),
+  BOOST_TEST(labels(candidate_layouts(config, 4, 4, 2, 9), 4) ==
+                 (Texts{"data=2,tensor=2", "data=2,pipeline=2", "tensor=2,pipeline=2"}),
              boost::test_tools::per_element());
   // Tensor ranks stay on a node.
-  BOOST_TEST(labels(candidate_layouts(config, 2, 1, 8, 9)) == (Texts{"data", "zero=1", "pipeline=2"}),
+  BOOST_TEST(labels(candidate_layouts(config, 2, 1, 8, 9), 2) == (Texts{"data=2", "data=2,zero=1", "pipeline=2"}),
              boost::test_tools::per_element());
 }
 
@@ -77,7 +82,7 @@ BOOST_AUTO_TEST_CASE(the_layout_of_the_configuration_comes_first) {
   config::Config config = small_question().config;
   config.parallel.tensor = 2;
   config.parallel.sequence = true;
-  BOOST_TEST(labels(candidate_layouts(config, 2, 2, 8, 2)) == (Texts{"tensor=2,sequence=true", "data"}),
+  BOOST_TEST(labels(candidate_layouts(config, 2, 2, 8, 2), 2) == (Texts{"tensor=2,sequence=true", "data=2"}),
              boost::test_tools::per_element());
 }
 

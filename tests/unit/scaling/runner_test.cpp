@@ -128,6 +128,8 @@ BOOST_AUTO_TEST_CASE(the_cause_of_a_failure_is_its_last_error) {
   BOOST_TEST(cause_of(end, 60) ==
              "exit code 137 (killed, as by the system when memory is short): mpirun noticed that "
              "process rank 1 exited on signal 9 (Killed).");
+  end = {1, "", "------\nmpirun has detected an attempt to run as root.\n\nWe advise against it.\n------\n"};
+  BOOST_TEST(cause_of(end, 60) == "exit code 1: mpirun has detected an attempt to run as root.");
   end.timed_out = true;
   BOOST_TEST(cause_of(end, 60) == "no end within 1m00s (--timeout)");
 }

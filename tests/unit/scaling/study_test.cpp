@@ -35,8 +35,8 @@ BOOST_AUTO_TEST_CASE(both_modes_share_the_points_they_have_in_common) {
   const Series &strong = study.series[0], &weak = study.series[1];
   BOOST_TEST(names(study, strong.ranks[0]) == names(study, weak.ranks[0]), boost::test_tools::per_element());
   BOOST_TEST(names(study, strong.ranks[0]).front() == "1x1-batch8-micro_batch=8");
-  BOOST_TEST(names(study, strong.ranks[2])[2] == "4x1-batch8-tensor=2");
-  BOOST_TEST(names(study, weak.ranks[2])[2] == "4x1-batch32-tensor=2");
+  BOOST_TEST(names(study, strong.ranks[2])[2] == "4x1-batch8-data=2,tensor=2");
+  BOOST_TEST(names(study, weak.ranks[2])[2] == "4x1-batch32-data=2,tensor=2");
   for (std::size_t at = 0; at < study.points.size(); ++at)
     for (std::size_t other = 0; other < at; ++other) BOOST_TEST(study.points[at].name != study.points[other].name);
 }
@@ -88,7 +88,7 @@ BOOST_AUTO_TEST_CASE(bench_is_told_all_that_the_point_and_the_configuration_say)
   question.config.parallel.pipeline = 2;
   const Study study = plan(question);
   const auto point = std::find_if(study.points.begin(), study.points.end(),
-                                  [](const Point& one) { return one.name == "2x1-batch8-zero=1"; });
+                                  [](const Point& one) { return one.name == "2x1-batch8-data=2,zero=1"; });
   BOOST_REQUIRE((point != study.points.end()));
   BOOST_TEST(fmt::format("{}", fmt::join(bench_options(question, *point), " ")) ==
              "--run.threads=1 --model.layers=2 --model.hidden=32 --model.heads=2 --model.context=16 --model.vocab=257 "

@@ -117,16 +117,17 @@ BOOST_AUTO_TEST_CASE(the_report_names_what_was_compared_and_what_failed) {
   compare(series);
   all.series = {series};
   const std::string text = report_text(all);
-  for (const char* part : {"against 1 rank(s) of 1 thread(s), the fastest of 1 way(s), micro_batch=4", "4*", "47.5%",
-                           "these ranks share cores", "pipeline=2 failed", "exit code 137 (killed), with a comma"})
+  for (const char* part :
+       {"against 1 rank(s) of 1 thread(s), the fastest of 1 way(s), micro_batch=4", "4*", "47.5%",
+        "these ranks share cores", "data=2,pipeline=2 failed", "exit code 137 (killed), with a comma"})
     BOOST_TEST(text.find(part) != std::string::npos, part << " is not in\n" << text);
   const std::string csv = report_csv(all);
-  BOOST_TEST(csv.find("strong,ranks,4,1,8,data,measured,1,1,190,190,190,1.9,0.475,") != std::string::npos, csv);
+  BOOST_TEST(csv.find("strong,ranks,4,1,8,data=4,measured,1,1,190,190,190,1.9,0.475,") != std::string::npos, csv);
   BOOST_TEST(csv.find("\"exit code 137 (killed), with a comma\"\n") != std::string::npos, csv);
   const json::Json object = json::parse(report_json(all), "report");
   const json::Json& row = object.at("series").as_array()[0].at("rows").as_array()[1];
   BOOST_TEST(row.at("speedup").as_double() == 1.9);
-  BOOST_TEST(row.at("chosen").at("layout").as_string() == "data");
+  BOOST_TEST(row.at("chosen").at("layout").as_string() == "data=4");
   BOOST_TEST(row.at("tried").as_array()[1].at("cause").as_string() == failed.cause);
 }
 

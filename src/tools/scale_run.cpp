@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fmt/core.h>
+#include <thread>
+
+#include "base/units.hpp"
+#include "scaling/lock.hpp"
+#include "scaling/report.hpp"
+#include "scaling/runner.hpp"
+#include "scaling/submission.hpp"
+#include "tools/common.hpp"
+#include "tools/scale.hpp"
+#include "tools/stop_request.hpp"
+
+namespace tessera::tools {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Lines on the way go where they do not disturb what a program reads.
+std::function<void(const std::string&)> teller(const ScaleCall& call) {
+  if (call.has("quiet")) return [](const std::string&) {};
+  std::FILE* stream = call.has("json") ? stderr : stdout;
+  return [stream](const std::string& line) {
+    fmt::print(stream, "{}\n", line);
+    std::fflush(stream);
+  };
+}
+
+/// The plan of the call's question, which its folder now holds.
+scaling::Study open_study(const ScaleCall& call, const scaling::Folder& folder) {
+  const scaling::Study study = scaling::plan(call.question);
+  folder.keep_question(call.question);
+  if (call.has("retry"))
+    for (const scaling::Point& point : study.points) folder.forget_failures(point, call.question.num_repeats);
+  return study;
+}
+
+void require_point(const scaling::Study& study, const std::string& name) {
+  std::string known;
+  for (const scaling::Point& point : study.points) {
+    if (point.name == name) return;
+    known += "\n  " + point.name;
+  }
+  base::fail_usage("--only = '{}' is no point of this study, which has{}", name, known);
+}
+
+std::string environment(const char* name, const std::string& fallback) {
+  const char* value = std::getenv(name);
+  return value && *value ? value : fallback;
+}
+
+scaling::SubmitSettings submit_settings(const ScaleCall& call) {
+  scaling::SubmitSettings settings;
+  settings.program = program_path();
+  settings.script = support_file("slurm/scaling.sbatch");
+  if (settings.script.empty())
+    base::fail_usage("slurm/scaling.sbatch is not found: set TESSERA_HOME to the folder of Tessera");
+  settings.home = fs::path(settings.script).parent_path().parent_path().string();
+  settings.site = environment("TESSERA_SITE", settings.home + "/slurm/site.env");
+  settings.timeout_seconds = call.timeout_seconds;
+  if (call.has("sbatch")) settings.sbatch_options = call.flags.flags.at("sbatch");
+  settings.tell = teller(call);
+  return settings;
+}
+
+/// Queues what is missing and waits for all of it.
+scaling::RunTotals run_as_jobs(const ScaleCall& call, const scaling::Study& study, const scaling::Folder& folder) {
+  constexpr int kPollSeconds = 3;
+  scaling::submit_study(study, folder, submit_settings(call));
+  while (scaling::settle_jobs(study, folder) > 0)
+    for (int tenth = 0; tenth < 10 * kPollSeconds; ++tenth) {
+      if (stop_requested()) return {0, 0, true};
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
+  return {};
+}
+
+scaling::RunTotals run_here(const ScaleCall& call, const scaling::Study& study, const scaling::Folder& folder,
+                            Executor executor) {
+  scaling::RunSettings settings;
+  settings.program = program_path();
+  settings.timeout_seconds = call.timeout_seconds;
+  settings.only = call.text("only", "");
+  if (!settings.only.empty()) require_point(study, settings.only);
+  settings.stop_requested = stop_requested;
+  settings.tell = teller(call);
+  // Points of their own may be measured side by side, on nodes of their own.
+  const scaling::Lock lock(call.output + (settings.only.empty() ? "" : "/points/" + settings.only) + "/lock");
+  const std::unique_ptr<jobs::Executor> ranks = executor == Executor::local
+                                                    ? jobs::local_executor(call.question.cores)
+                                                    : jobs::step_executor(jobs::slurm_allocation());
+  return scaling::run_study(study, folder, *ranks, settings);
+}
+
+/// Whether every number of ranks has a layout with figures.
+bool is_answered(const scaling::Summary& summary) {
+  for (const scaling::SeriesSummary& series : summary.series)
+    for (const scaling::Row& row : series.rows)
+      if (!row.best) return false;
+  return true;
+}
+
+}  // namespace
+
+base::ExitCode scale_run(const std::vector<std::string>& arguments) {
+  if (wants_help(arguments)) {
+    fmt::print("{}", scale_help("run"));
+    return base::ExitCode::done;
+  }
+  const Executor executor = executor_of(arguments);
+  const ScaleCall call = read_scale_call(arguments, executor);
+  listen_for_stop_signals();
+  const scaling::Folder folder(call.output);
+  const scaling::Study study = open_study(call, folder);
+  const scaling::RunTotals totals =
+      executor == Executor::slurm ? run_as_jobs(call, study, folder) : run_here(call, study, folder, executor);
+  if (totals.stopped) {
+    fmt::print(stderr, "stopped on request: `tessera scale run --output {}` goes on\n", call.output);
+    return base::ExitCode::stopped;
+  }
+  if (call.has("only")) return totals.failed > 0 ? base::ExitCode::failed : base::ExitCode::done;
+  const scaling::Summary summary = scaling::summarize(study, folder);
+  fmt::print("{}", call.has("json") ? scaling::report_json(summary) : "\n" + scaling::report_text(summary));
+  return is_answered(summary) ? base::ExitCode::done : base::ExitCode::failed;
+}
+
+base::ExitCode scale_submit(const std::vector<std::string>& arguments) {
+  if (wants_help(arguments)) {
+    fmt::print("{}", scale_help("submit"));
+    return base::ExitCode::done;
+  }
+  const ScaleCall call = read_scale_call(arguments, Executor::slurm);
+  const scaling::Folder folder(call.output);
+  const scaling::SubmitSettings settings = submit_settings(call);
+  const std::int64_t num_jobs = scaling::submit_study(open_study(call, folder), folder, settings);
+  if (num_jobs == 0)
+    fmt::print("nothing to queue: every point has its results, failed (--retry runs it again) or is queued\n");
+  fmt::print("when they are done: tessera scale report {}\n", call.output);
+  return base::ExitCode::done;
+}
+
+}  // namespace tessera::tools
