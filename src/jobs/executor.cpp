@@ -3,6 +3,8 @@
 
 #include <fmt/core.h>
 
+#include "jobs/mpirun.hpp"
+
 namespace tessera::jobs {
 namespace {
 
@@ -14,10 +16,7 @@ class LocalExecutor final : public Executor {
   LaunchCommand command(const Launch& launch) const override {
     LaunchCommand command{launch.words, {fmt::format("OMP_NUM_THREADS={}", launch.threads)}};
     if (launch.ranks == 1) return command;
-    // What Open MPI counts as a machine's places are whole cores, also where each has two threads; and it binds ranks
-    // to one core each.
-    const std::vector<std::string> mpirun = {"mpirun",          "-n",        std::to_string(launch.ranks),
-                                             "--oversubscribe", "--bind-to", "none"};
+    const std::vector<std::string> mpirun = mpirun_words(launch.ranks);
     command.words.insert(command.words.begin(), mpirun.begin(), mpirun.end());
     if (launch.ranks * launch.threads > cores_) command.environment.emplace_back("OMPI_MCA_mpi_yield_when_idle=1");
     return command;

@@ -22,9 +22,9 @@ BOOST_AUTO_TEST_CASE(one_rank_on_this_machine_needs_no_mpirun) {
 BOOST_AUTO_TEST_CASE(ranks_that_outnumber_cores_hand_them_on) {
   const std::unique_ptr<Executor> two_cores = local_executor(2);
   BOOST_TEST(line(two_cores->command({{"tessera"}, 2, 4, 1})) ==
-             "mpirun -n 2 --oversubscribe --bind-to none tessera | OMP_NUM_THREADS=1");
+             "mpirun --oversubscribe --bind-to none -n 2 tessera | OMP_NUM_THREADS=1");
   BOOST_TEST(line(two_cores->command({{"tessera"}, 2, 4, 2})) ==
-             "mpirun -n 2 --oversubscribe --bind-to none tessera | OMP_NUM_THREADS=2 OMPI_MCA_mpi_yield_when_idle=1");
+             "mpirun --oversubscribe --bind-to none -n 2 tessera | OMP_NUM_THREADS=2 OMPI_MCA_mpi_yield_when_idle=1");
 }
 
 BOOST_AUTO_TEST_CASE(a_step_takes_the_nodes_it_needs) {
