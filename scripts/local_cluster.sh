@@ -87,6 +87,8 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
 MpiDefault=pmix
 ReturnToService=2
+# There is no accounting: this is how long one can ask for jobs that ended.
+MinJobAge=86400
 # The CPUs below are what a node claims, not what the machine has.
 SlurmdParameters=config_overrides
 SchedulerParameters=sched_interval=2,bf_interval=2

@@ -17,15 +17,14 @@ const std::string kScript = shell_quoted(TESSERA_SOURCE_DIR "/scripts/local_clus
 
 Cluster::Cluster() {
   const std::string dir = folder_ / "cluster";
-  // Two jobs of two ranks a node fit at once.
-  environment_ = "export TESSERA_CLUSTER_CPUS=4 TESSERA_CLUSTER_DIR=" + shell_quoted(dir) +
+  environment_ = "export TESSERA_CLUSTER_CPUS=16 TESSERA_CLUSTER_DIR=" + shell_quoted(dir) +
                  " SLURM_CONF=" + shell_quoted(dir + "/slurm.conf") +
                  " TESSERA_SITE=" + shell_quoted(dir + "/site.env") +
                  " TESSERA_BINARY=" + shell_quoted(TESSERA_BINARY) + "; cd " + shell_quoted(folder_.path()) + "; ";
   const std::string owner = std::to_string(::getpid());
   run("setsid sh -c 'while kill -0 " + owner + " && test -d " + folder_.path() + "; do sleep 1; done; " + kScript +
       " stop' >/dev/null 2>&1 &");
-  const ProcessResult started = run(kScript + " start 2");
+  const ProcessResult started = run(kScript + " start " + std::to_string(num_nodes));
   BOOST_REQUIRE_MESSAGE(started.exit_code == 0, started.errors);
 }
 
@@ -41,13 +40,10 @@ ProcessResult Cluster::run(const std::string& command) const {
   return run_shell(environment_ + command);
 }
 
-bool slurm_is_installed() {
-  const std::string find =
-      "PATH=$PATH:/usr/sbin:/sbin; for program in munged slurmctld slurmd sbatch; do command -v $program || exit 1; "
-      "done";
-  if (run_shell(find).exit_code == 0) return true;
-  std::cout << "SKIPPED: Slurm is not installed\n";
-  return false;
+const Cluster* cluster_or_skip() {
+  const Cluster* cluster = shared_cluster();
+  if (!cluster) std::cout << "SKIPPED: Slurm is not installed\n";
+  return cluster;
 }
 
 void wait_for(const std::string& what, double seconds, const std::function<bool()>& condition,
@@ -57,7 +53,7 @@ void wait_for(const std::string& what, double seconds, const std::function<bool(
       Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
   while (!condition()) {
     BOOST_REQUIRE_MESSAGE(Clock::now() < end, "no " << what << " within " << seconds << " s\n" << details());
-    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
   }
 }
 

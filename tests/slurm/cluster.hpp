@@ -8,17 +8,21 @@
 
 namespace tessera::testing {
 
-/// A Slurm cluster of two nodes on this machine (scripts/local_cluster.sh), stopped by the destructor, and by a watcher
-/// should this process be killed.
+/// A Slurm cluster of four nodes on this machine (scripts/local_cluster.sh), stopped by the destructor, and by a
+/// watcher should this process be killed. Many jobs of one rank a node fit at once.
 class Cluster {
  public:
-  /// Fails the test case if the cluster does not come up.
+  static constexpr int num_nodes = 4;
+  /// No job of a test may use this one but those that lose it.
+  static constexpr const char* lost_node = "n4";
+
+  /// Fails if the cluster does not come up.
   Cluster();
   ~Cluster();
   Cluster(const Cluster&) = delete;
   Cluster& operator=(const Cluster&) = delete;
 
-  /// A shell command with this cluster as the one that sbatch, scontrol and the like speak to.
+  /// A shell command with this cluster as the one that sbatch, scontrol and the like speak to, in a folder of its own.
   ProcessResult run(const std::string& command) const;
 
  private:
@@ -26,8 +30,12 @@ class Cluster {
   std::string environment_;
 };
 
-/// Whether clusters can be started here; if not, says so in the way that counts the test case as skipped.
-bool slurm_is_installed();
+/// The cluster of this program, which main.cpp starts before the first test case and stops behind the last; nullptr
+/// where Slurm is not installed.
+const Cluster* shared_cluster();
+
+/// shared_cluster(); where there is none, says so in the way that counts the test case as skipped.
+const Cluster* cluster_or_skip();
 
 /// Waits until `condition` holds; fails the test case with `what` and the text of `details` if that takes `seconds`.
 void wait_for(const std::string& what, double seconds, const std::function<bool()>& condition,

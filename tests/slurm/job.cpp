@@ -2,22 +2,60 @@
 #include "slurm/job.hpp"
 
 #include <algorithm>
+#include <exception>
 #include <filesystem>
 #include <fmt/core.h>
+#include <iostream>
 #include <system_error>
+
+#include "faults/shared_page.hpp"
 
 namespace tessera::testing {
 
 namespace fs = std::filesystem;
 
+JobFixture::~JobFixture() {
+  if (id.empty()) return;
+  try {
+    const std::string left = "test -z \"$(squeue --noheader --job=" + id + " 2>&1 | grep -v Invalid)\"";
+    if (cluster
+            ->run(left + " || { scancel " + id + "; for try in $(seq 300); do " + left +
+                  " && exit; sleep 0.2; done; exit 1; }")
+            .exit_code != 0)
+      std::cerr << "job " << id << " does not end\n";
+  } catch (const std::exception& error) {
+    std::cerr << "job " << id << " is left behind: " << error.what() << "\n";
+  }
+}
+
+/// The program that the job is to run: tessera, or a script that makes steps slow and adds options of later starts.
+std::string JobFixture::program() const {
+  if (pace == 0 && later.empty()) return TESSERA_BINARY;
+  std::string text = "#!/bin/sh\n[ \"$1\" = train ] || exec " + shell_quoted(TESSERA_BINARY) + " \"$@\"\n";
+  if (!later.empty()) text += "[ \"${SLURM_RESTART_COUNT:-0}\" = 0 ] || set -- \"$@\" " + later + "\n";
+  if (pace > 0) {
+    // The list in LD_PRELOAD has blanks between, and there may be one in the path of the shim.
+    if (!fs::exists(folder / "shim.so")) fs::create_symlink(TESSERA_FAULT_SHIM, folder / "shim.so");
+    write_file(folder / "page", std::string(sizeof(faults::SharedPage), '\0'));
+    text += fmt::format(
+        "export LD_PRELOAD={} TESSERA_FAULT_SHARED={} TESSERA_FAULT_FOLDER={} TESSERA_FAULT_DELAYED=all "
+        "TESSERA_FAULT_DELAY={:.0f}\n",
+        folder / "shim.so", folder / "page", metrics, pace * 1e6);
+  }
+  const std::string path = folder / "tessera";
+  write_file(path, text + "exec " + shell_quoted(TESSERA_BINARY) + " \"$@\"\n");
+  fs::permissions(path, fs::perms::owner_all);
+  return path;
+}
+
 bool JobFixture::submit(const std::string& launcher, const std::string& sbatch_options, const std::string& options) {
-  if (!slurm_is_installed()) return false;
-  cluster = std::make_unique<Cluster>();
-  const ProcessResult submitted = cluster->run(
-      "export TESSERA_LAUNCHER=" + launcher + (launcher == "srun" ? " TESSERA_LAUNCHER_OPTIONS=--wait=10" : "") +
-      "; sbatch --parsable --nodes=2 --ntasks-per-node=1 --output=" + shell_quoted(log_file) + " " + sbatch_options +
-      " " + shell_quoted(TESSERA_SOURCE_DIR "/slurm/train.sbatch") + " " + shell_quoted(config) + kOptions +
-      "--checkpoint.interval=" + std::to_string(save_interval) + " " + options);
+  if (!cluster_or_skip()) return false;
+  const ProcessResult submitted =
+      cluster->run("export TESSERA_BINARY=" + shell_quoted(program()) + " TESSERA_LAUNCHER=" + launcher +
+                   (launcher == "srun" ? " TESSERA_LAUNCHER_OPTIONS=--wait=10" : "") + "; sbatch --parsable " + nodes +
+                   " --output=" + shell_quoted(log_file) + " " + sbatch_options + " " +
+                   shell_quoted(TESSERA_SOURCE_DIR "/slurm/train.sbatch") + " " + shell_quoted(config) + kOptions +
+                   "--checkpoint.interval=" + std::to_string(save_interval) + " " + options);
   BOOST_REQUIRE_MESSAGE(submitted.exit_code == 0, submitted.errors);
   id = submitted.output.substr(0, submitted.output.find('\n'));
   return true;
@@ -76,8 +114,8 @@ void JobFixture::ask(const std::string& command) const {
 }
 
 void JobFixture::kill_script() const {
-  const ProcessResult result =
-      cluster->run("kill -KILL $(pgrep --full --oldest \"bash $TESSERA_CLUSTER_DIR/spool/.*/slurm_script \")");
+  const ProcessResult result = cluster->run(fmt::format(
+      "kill -KILL $(pgrep --full --oldest \"bash $TESSERA_CLUSTER_DIR/spool/.*/job{:0>5}/slurm_script \")", id));
   BOOST_REQUIRE_MESSAGE(result.exit_code == 0, result.errors);
 }
 

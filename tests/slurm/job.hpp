@@ -4,7 +4,6 @@
 #include <boost/test/unit_test.hpp>
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <string>
 
 #include "cli/fixture.hpp"
@@ -12,17 +11,24 @@
 
 namespace tessera::testing {
 
-/// A tiny run under slurm/train.sbatch, one rank on each of two nodes. It would go on for hours and prints no steps.
+/// A tiny run under a script of slurm/ on the shared cluster. It would go on for hours and prints no steps. What is not
+/// a method is to be set before submit().
 struct JobFixture : RunFixture {
-  std::unique_ptr<Cluster> cluster;
+  const Cluster* cluster = shared_cluster();
   std::string id;  ///< of the job
   std::string metrics = run + "/metrics.jsonl", log_file = folder / "log";
 
+  /// What sbatch is asked for.
+  std::string nodes = std::string("--nodes=2 --ntasks-per-node=1 --exclude=") + Cluster::lost_node;
   int save_interval = 0;  ///< steps between the checkpoints of the job
+  double pace = 0;        ///< seconds that a step takes at least, waiting, so that no core is busy
+  std::string later;      ///< options of "tessera train" behind all others, from the second start of the job on
 
   JobFixture() { change_config("log_interval = 1\n", "log_interval = 1000000\n"); }
+  /// Cancels the job if it has not ended.
+  ~JobFixture();
 
-  /// Starts a cluster and submits the job; false if there is no Slurm, so that the test case is to be skipped.
+  /// Submits the job; false if there is no Slurm, so that the test case is to be skipped.
   bool submit(const std::string& launcher, const std::string& sbatch_options = "", const std::string& options = "");
   /// Trains as the job does, but without Slurm.
   ProcessResult train_alone(const std::string& options) const {
@@ -52,6 +58,8 @@ struct JobFixture : RunFixture {
   void kill_script() const;
 
  private:
+  std::string program() const;
+
   static inline const std::string kOptions =
       " --run.steps=1000000 --run.eval_interval=0 --model.hidden=128 --model.heads=4 ";
 };

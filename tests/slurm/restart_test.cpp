@@ -11,6 +11,7 @@ namespace fs = std::filesystem;
 
 void dies_and_resumes(JobFixture& run, const std::string& launcher, int rank) {
   run.save_interval = 10;
+  let_second_start_end(run);
   if (!run.submit(launcher)) return;
   run.wait_for_steps(25);
   run.kill_rank(rank);

@@ -11,41 +11,24 @@ namespace {
 namespace fs = std::filesystem;
 
 /// The job was asked to stop: it saves what it has computed, and goes on from there.
-void stops_and_resumes(const JobFixture& run) {
+void stops_and_resumes(JobFixture& run, const std::string& launcher) {
+  let_second_start_end(run);
+  if (!run.submit(launcher)) return;
+  run.wait_for_steps(20);
+  run.ask("scancel --signal=TERM");
   run.wait_for_requeue(1);
   BOOST_TEST(run.newest_checkpoint() == run.num_steps());
   BOOST_TEST(run.log().find(", start 0: exit code 85\n") != std::string::npos, run.log());
   resumes_bit_equal(run);
 }
 
-/// Slurm warns at most a minute before the time that is asked for, and looks every half minute.
-const std::string kOneMinute = "--time=1 --signal=B:USR1@20";
-
-BOOST_FIXTURE_TEST_CASE(the_end_of_the_wall_time_under_srun, JobFixture) {
-  if (!submit("srun", kOneMinute)) return;
-  stops_and_resumes(*this);
-  BOOST_TEST(log().find("DUE TO TIME LIMIT") == std::string::npos, log());  // the warning was heard
-}
-
-BOOST_FIXTURE_TEST_CASE(the_end_of_the_wall_time_under_mpirun, JobFixture) {
-  if (!submit("mpirun", kOneMinute)) return;
-  stops_and_resumes(*this);
-  BOOST_TEST(log().find("DUE TO TIME LIMIT") == std::string::npos, log());  // the warning was heard
-}
-
 /// Of all that is not --full: Slurm signals the steps, in which mpirun's daemons are.
 BOOST_FIXTURE_TEST_CASE(scancel_with_a_signal_under_srun, JobFixture) {
-  if (!submit("srun")) return;
-  wait_for_steps(20);
-  ask("scancel --signal=TERM");
-  stops_and_resumes(*this);
+  stops_and_resumes(*this, "srun");
 }
 
 BOOST_FIXTURE_TEST_CASE(scancel_with_a_signal_under_mpirun, JobFixture) {
-  if (!submit("mpirun")) return;
-  wait_for_steps(20);
-  ask("scancel --signal=TERM");
-  stops_and_resumes(*this);
+  stops_and_resumes(*this, "mpirun");
 }
 
 /// Slurm sends SIGTERM to every process of such a job.
