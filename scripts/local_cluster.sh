@@ -4,6 +4,9 @@
 #   scripts/local_cluster.sh start [N]    munged, slurmctld and N slurmd (2 unless told), until all nodes are idle
 #   scripts/local_cluster.sh stop         ends its jobs and its daemons, removes its folder
 #   scripts/local_cluster.sh status       its nodes and jobs; exit code 1 if it does not run
+#   scripts/local_cluster.sh lose K       node nK loses its power: slurmd and all that runs there die without a word.
+#                                         Slurm takes half a minute to see it, and requeues the jobs that can be
+#   scripts/local_cluster.sh heal K       node nK is switched on again
 # It lives in TESSERA_CLUSTER_DIR (${TMPDIR:-/tmp}/tessera-cluster-UID unless set) with a munge key and ports of its
 # own: clusters in other folders, and Slurm and munge of the system, are left alone. TESSERA_CLUSTER_CPUS is what each
 # node claims to have (the machine's cores unless set); nothing limits or binds what a job uses.
@@ -29,9 +32,11 @@ pid_of() {
   echo "$pid"
 }
 
-# each_daemon COMMAND...: runs COMMAND NAME PIDFILE for each daemon, clients first.
+# each_daemon COMMAND...: runs COMMAND NAME PIDFILE for each daemon but those of lost nodes, clients first.
 each_daemon() {
-  for number in $(seq "$(grep -c ^NodeName= "$conf")"); do "$@" slurmd "$dir/slurmd-n$number.pid"; done
+  for number in $(seq "$(grep -c ^NodeName= "$conf")"); do
+    [ -e "$dir/lost-n$number" ] || "$@" slurmd "$dir/slurmd-n$number.pid"
+  done
   "$@" slurmctld "$dir/slurmctld.pid"
   "$@" munged "$dir/munged.pid"
 }
@@ -89,6 +94,8 @@ MpiDefault=pmix
 ReturnToService=2
 # There is no accounting: this is how long one can ask for jobs that ended.
 MinJobAge=86400
+# A node that does not answer for so long is lost. Slurm's 300 s are long to wait for.
+SlurmdTimeout=15
 # The CPUs below are what a node claims, not what the machine has.
 SlurmdParameters=config_overrides
 SchedulerParameters=sched_interval=2,bf_interval=2
@@ -129,10 +136,9 @@ start_daemons() {
   munged --force --key-file="$dir/munge.key" --socket="$dir/munge.socket" --pid-file="$dir/munged.pid" \
     --log-file="$dir/munged.log" --seed-file="$dir/munge.seed" 2>>"$dir/munged.log" &&
     SLURM_CONF=$conf slurmctld -f "$conf" 2>>"$dir/slurmctld.log" || return 1
-  for node in $(seq "$1"); do
-    SLURM_CONF=$conf slurmd -f "$conf" -N "n$node" 2>>"$dir/slurmd-n$node.log" || return 1
-  done
+  for node in $(seq "$1"); do start_node "n$node" || return 1; done
 }
+start_node() { SLURM_CONF=$conf slurmd -f "$conf" -N "$1" 2>>"$dir/slurmd-$1.log"; }
 
 # are_idle N: N nodes are ready for jobs.
 are_idle() {
@@ -176,16 +182,46 @@ a Slurm cluster of $nodes node(s) runs in $dir. To use it:
 END
 }
 
-# left_behind: processes of this cluster's jobs, and what watches over them.
-left_behind() {
+# job_processes [NODE]: processes of this cluster's jobs, and what watches over them; those on one node.
+job_processes() {
   for process in /proc/[0-9]*; do
     [ "$process" != "/proc/$$" ] || continue
     environment=$(tr '\0' '\n' 2>/dev/null <"$process/environ") || continue
     echo "$environment" | grep -qxF "SLURM_CONF=$conf" || continue
-    if [ "$(cat "$process/comm" 2>/dev/null)" = slurmstepd ] || echo "$environment" | grep -q '^SLURM_JOB_ID='; then
-      echo "${process#/proc/}"
+    if [ "$(cat "$process/comm" 2>/dev/null)" = slurmstepd ]; then
+      # It was started by slurmd, whose log it has open.
+      [ -z "${1:-}" ] || readlink "$process"/fd/* 2>/dev/null | grep -qxF "$dir/slurmd-$1.log" || continue
+    else
+      echo "$environment" | grep -q "^SLURM_JOB_ID=" || continue
+      [ -z "${1:-}" ] || echo "$environment" | grep -qxF "SLURMD_NODENAME=$1" || continue
     fi
+    echo "${process#/proc/}"
   done
+}
+
+# known_node NUMBER: the name of the node, if it is one of this cluster that runs.
+known_node() {
+  is_up || fail "no cluster runs in $dir"
+  grep -q "^NodeName=n$1 " "$conf" || fail "'$1' is none of the nodes, 1 to $(grep -c ^NodeName= "$conf")"
+  echo "n$1"
+}
+
+lose() {
+  node=$(known_node "$1")
+  touch "$dir/lost-$node"
+  signal=KILL
+  signal_daemon slurmd "$dir/slurmd-$node.pid"
+  for _ in 1 2; do # what was born during the first look
+    # shellcheck disable=SC2046  # a list of numbers
+    kill -KILL $(job_processes "$node") 2>/dev/null || true
+  done
+}
+
+heal() {
+  node=$(known_node "$1")
+  [ -e "$dir/lost-$node" ] || fail "node $node is not lost"
+  rm "$dir/lost-$node"
+  start_node "$node"
 }
 
 no_jobs() { [ -z "$(squeue --noheader)" ]; }
@@ -211,7 +247,7 @@ stop() {
     wait_until 10 gone && break
   done
   # shellcheck disable=SC2046  # a list of numbers
-  kill -KILL $(left_behind) 2>/dev/null || true
+  kill -KILL $(job_processes) 2>/dev/null || true
   rm -rf "$dir"
 }
 
@@ -226,8 +262,9 @@ case "${1:-}" in
   start) start "${2:-}" ;;
   stop) stop ;;
   status) status ;;
+  lose | heal) "$1" "${2:-}" ;;
   *)
-    echo "usage: scripts/local_cluster.sh start [N] | stop | status" >&2
+    echo "usage: scripts/local_cluster.sh start [N] | stop | status | lose K | heal K" >&2
     exit 2
     ;;
 esac

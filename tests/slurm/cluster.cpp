@@ -20,6 +20,7 @@ Cluster::Cluster() {
   environment_ = "export TESSERA_CLUSTER_CPUS=16 TESSERA_CLUSTER_DIR=" + shell_quoted(dir) +
                  " SLURM_CONF=" + shell_quoted(dir + "/slurm.conf") +
                  " TESSERA_SITE=" + shell_quoted(dir + "/site.env") +
+                 " TESSERA_HOME=" + shell_quoted(TESSERA_SOURCE_DIR) +
                  " TESSERA_BINARY=" + shell_quoted(TESSERA_BINARY) + "; cd " + shell_quoted(folder_.path()) + "; ";
   const std::string owner = std::to_string(::getpid());
   run("setsid sh -c 'while kill -0 " + owner + " && test -d " + folder_.path() + "; do sleep 1; done; " + kScript +

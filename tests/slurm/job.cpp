@@ -50,11 +50,13 @@ std::string JobFixture::program() const {
 
 bool JobFixture::submit(const std::string& launcher, const std::string& sbatch_options, const std::string& options) {
   if (!cluster_or_skip()) return false;
+  if (!members.empty()) write_file(folder / "members", members);
   const ProcessResult submitted =
       cluster->run("export TESSERA_BINARY=" + shell_quoted(program()) + " TESSERA_LAUNCHER=" + launcher +
                    (launcher == "srun" ? " TESSERA_LAUNCHER_OPTIONS=--wait=10" : "") + "; sbatch --parsable " + nodes +
                    " --output=" + shell_quoted(log_file) + " " + sbatch_options + " " +
-                   shell_quoted(TESSERA_SOURCE_DIR "/slurm/train.sbatch") + " " + shell_quoted(config) + kOptions +
+                   shell_quoted(TESSERA_SOURCE_DIR "/slurm/" + script) + " " + shell_quoted(config) + " " +
+                   (members.empty() ? "" : shell_quoted(folder / "members")) + this->options() +
                    "--checkpoint.interval=" + std::to_string(save_interval) + " " + options);
   BOOST_REQUIRE_MESSAGE(submitted.exit_code == 0, submitted.errors);
   id = submitted.output.substr(0, submitted.output.find('\n'));

@@ -20,6 +20,10 @@ struct JobFixture : RunFixture {
 
   /// What sbatch is asked for.
   std::string nodes = std::string("--nodes=2 --ntasks-per-node=1 --exclude=") + Cluster::lost_node;
+  std::string script = "train.sbatch";  ///< of the folder slurm/
+  std::string members;                  ///< options of each member of a sweep, a line each; "": no sweep
+  std::string alone;                    ///< options that train_alone() has beside its own
+  std::int64_t total_steps = 1000000;
   int save_interval = 0;  ///< steps between the checkpoints of the job
   double pace = 0;        ///< seconds that a step takes at least, waiting, so that no core is busy
   std::string later;      ///< options of "tessera train" behind all others, from the second start of the job on
@@ -31,8 +35,8 @@ struct JobFixture : RunFixture {
   /// Submits the job; false if there is no Slurm, so that the test case is to be skipped.
   bool submit(const std::string& launcher, const std::string& sbatch_options = "", const std::string& options = "");
   /// Trains as the job does, but without Slurm.
-  ProcessResult train_alone(const std::string& options) const {
-    return train(kOptions + "--checkpoint.interval=0 " + options, 2);
+  ProcessResult train_alone(const std::string& options, int ranks = 2) const {
+    return train(this->options() + "--checkpoint.interval=0 " + alone + " " + options, ranks);
   }
 
   /// Replaces a text in the configuration, which each start of the job reads anew.
@@ -59,9 +63,9 @@ struct JobFixture : RunFixture {
 
  private:
   std::string program() const;
-
-  static inline const std::string kOptions =
-      " --run.steps=1000000 --run.eval_interval=0 --model.hidden=128 --model.heads=4 ";
+  std::string options() const {
+    return " --run.steps=" + std::to_string(total_steps) + " --run.eval_interval=0 --model.hidden=128 --model.heads=4 ";
+  }
 };
 
 }  // namespace tessera::testing

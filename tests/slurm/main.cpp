@@ -3,7 +3,7 @@
 #include <boost/test/unit_test.hpp>
 #include <memory>
 
-#include "slurm/early_job.hpp"
+#include "slurm/early_jobs.hpp"
 
 namespace tessera::testing {
 namespace {
@@ -20,10 +20,10 @@ class ClusterOfProgram {
         "done";
     if (run_shell(find).exit_code != 0) return;
     cluster_ = std::make_unique<Cluster>();
-    EarlyJob::submit_all();
+    EarlyJobs::submit_all();
   }
   void teardown() {
-    EarlyJob::end_all();
+    EarlyJobs::end_all();
     cluster_.reset();
   }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "slurm/early_job.hpp"
+#include "slurm/early_jobs.hpp"
 
 #include <boost/test/tree/traverse.hpp>
 #include <boost/test/tree/visitor.hpp>
@@ -14,8 +14,8 @@ namespace {
 namespace ut = boost::unit_test;
 
 /// Registered by constructors before main(), as test cases are.
-std::vector<EarlyJob*>& all() {
-  static std::vector<EarlyJob*> jobs;
+std::vector<EarlyJobs*>& all() {
+  static std::vector<EarlyJobs*> jobs;
   return jobs;
 }
 
@@ -33,32 +33,32 @@ class EnabledCases : public ut::test_tree_visitor {
 
 }  // namespace
 
-EarlyJob::EarlyJob(std::string test_case, std::function<void(JobFixture&)> submit)
-    : test_case_(std::move(test_case)), submit_(std::move(submit)) {
+EarlyJobs::EarlyJobs(std::string test_case, std::size_t num_jobs, std::function<void(Jobs&)> submit)
+    : test_case_(std::move(test_case)), num_jobs_(num_jobs), submit_(std::move(submit)) {
   all().push_back(this);
 }
 
-void EarlyJob::submit_all() {
+void EarlyJobs::submit_all() {
   const EnabledCases enabled;
-  for (EarlyJob* early : all()) {
+  for (EarlyJobs* early : all()) {
     if (!enabled.contains(early->test_case_)) continue;
     try {
-      early->job_ = std::make_unique<JobFixture>();
-      early->submit_(*early->job_);
+      for (std::size_t i = 0; i < early->num_jobs_; ++i) early->jobs_.push_back(std::make_unique<JobFixture>());
+      early->submit_(early->jobs_);
     } catch (...) {  // of this case alone
       early->error_ = std::current_exception();
     }
   }
 }
 
-void EarlyJob::end_all() {
-  for (EarlyJob* early : all()) early->job_.reset();
+void EarlyJobs::end_all() {
+  for (EarlyJobs* early : all()) early->jobs_.clear();
 }
 
-std::unique_ptr<JobFixture> EarlyJob::take() {
-  if (!cluster_or_skip()) return nullptr;
+Jobs EarlyJobs::take() {
+  if (!cluster_or_skip()) return {};
   if (error_) std::rethrow_exception(error_);
-  return std::move(job_);
+  return std::move(jobs_);
 }
 
 }  // namespace tessera::testing
