@@ -34,11 +34,11 @@ find_package(Boost 1.74 REQUIRED COMPONENTS program_options)
 find_package(nlohmann_json 3.11 REQUIRED)
 find_package(fmt 9 REQUIRED)
 
-# A header and a library without a CMake package of their own, as one target.
+# A header and a library without a CMake package of their own, as one target. Both may lie in a SUBFOLDER.
 function(tessera_plain_library NAME HEADER)
-  cmake_parse_arguments(ARG "" "" "NAMES;HINT_INCLUDE" ${ARGN})
-  find_path(${NAME}_INCLUDE ${HEADER} PATH_SUFFIXES ${ARG_HINT_INCLUDE} REQUIRED)
-  find_library(${NAME}_LIBRARY NAMES ${ARG_NAMES} REQUIRED)
+  cmake_parse_arguments(ARG "" "SUBFOLDER" "NAMES" ${ARGN})
+  find_path(${NAME}_INCLUDE ${HEADER} PATH_SUFFIXES ${ARG_SUBFOLDER} REQUIRED)
+  find_library(${NAME}_LIBRARY NAMES ${ARG_NAMES} NAMES_PER_DIR PATH_SUFFIXES ${ARG_SUBFOLDER} REQUIRED)
   add_library(${NAME} INTERFACE)
   target_include_directories(${NAME} SYSTEM INTERFACE "${${NAME}_INCLUDE}")
   target_link_libraries(${NAME} INTERFACE "${${NAME}_LIBRARY}")
@@ -47,9 +47,12 @@ endfunction()
 tessera_plain_library(external_dnnl dnnl.h NAMES dnnl)
 tessera_plain_library(external_xxhash xxhash.h NAMES xxhash)
 tessera_plain_library(external_pcre2 pcre2.h NAMES pcre2-8)
-# The serial library on purpose: ranks write tensor bytes with pwrite at offsets that HDF5 hands out (io/checkpoint).
-set(HDF5_PREFER_PARALLEL OFF)
-find_package(HDF5 1.10 REQUIRED COMPONENTS C)
-add_library(external_hdf5 INTERFACE)
-target_include_directories(external_hdf5 SYSTEM INTERFACE ${HDF5_C_INCLUDE_DIRS})
-target_link_libraries(external_hdf5 INTERFACE ${HDF5_C_LIBRARIES})
+# Not by FindHDF5: it asks the compiler wrapper h5cc, which knows only the folder that HDF5 was built for. The serial
+# library suffices, as ranks write tensor bytes with pwrite at offsets that HDF5 hands out (io/checkpoint); of the
+# parallel one, which some sites have instead, the headers need MPI.
+tessera_plain_library(external_hdf5 hdf5.h NAMES hdf5_serial hdf5 SUBFOLDER hdf5/serial)
+find_file(external_hdf5_CONFIG NAMES H5pubconf.h H5pubconf-64.h PATHS "${external_hdf5_INCLUDE}" NO_DEFAULT_PATH REQUIRED)
+file(STRINGS "${external_hdf5_CONFIG}" parallel REGEX "define H5_HAVE_PARALLEL 1")
+if(parallel)
+  target_link_libraries(external_hdf5 INTERFACE MPI::MPI_C)
+endif()

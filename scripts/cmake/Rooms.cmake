@@ -11,6 +11,9 @@ if(TESSERA_SANITIZE)
                                                         -fno-omit-frame-pointer)
   target_link_options(tessera_common_flags INTERFACE -fsanitize=address,undefined)
 endif()
+# Programs find libraries in odd places by themselves, also those that only libraries need, which the newer form of a
+# run-time path (DT_RUNPATH) does not cover.
+target_link_options(tessera_common_flags INTERFACE "LINKER:--disable-new-dtags")
 target_link_libraries(tessera_common_flags INTERFACE fmt::fmt Threads::Threads)
 
 # Bits must not depend on which multiply-adds the compiler fuses. Kernels want them fused and do not link this: of two
