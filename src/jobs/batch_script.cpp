@@ -153,7 +153,8 @@ std::string parse_wall_time(const std::string& text) {
   // Slurm also knows "days-hours" and "days-hours:minutes", which are no clock.
   const std::size_t dash = text.find('-');
   const std::string clock = dash == std::string::npos ? text : text.substr(dash + 1);
-  if (of_slurm && parse_slurm_duration(clock) && (dash == std::string::npos || dash > 0)) return text;
+  const bool is_clock = clock.find('-') == std::string::npos && parse_slurm_duration(clock);
+  if (of_slurm && is_clock && dash != 0) return text;
   double seconds = 0;
   try {
     seconds = of_slurm ? 0 : base::parse_seconds(text);

@@ -58,6 +58,8 @@ void judge_dead(const RunFacts& run, const Start& start, const std::string& acco
                         : fmt::format("start {} on {} ended without a word: it was killed, or its node was lost",
                                       start.number, start.begin.host);
   if (error) status.exit_code = error->exit_code;
+  if (run.history && run.history->job == start.begin.job && run.history->last_code)
+    status.notes.push_back(fmt::format("the job script saw exit code {}", *run.history->last_code));
   std::string end = accounted;
   if (status.job && status.job->id == start.begin.job && is_bad_end(*status.job)) end = status.job->state;
   if (!end.empty()) status.notes.push_back(fmt::format("Slurm says of job {}: {}", start.begin.job, end));
@@ -73,11 +75,11 @@ void judge_ended(const RunFacts& run, const Start& start, RunStatus& status) {
       status.state = end.step >= start.begin.steps ? RunState::finished : RunState::stopped;
       status.reason = status.state == RunState::finished
                           ? fmt::format("run.steps = {} are done", start.begin.steps)
-                          : fmt::format("run.stop_after was reached at step {}: start it again to go on", end.step);
+                          : fmt::format("run.stop_after was reached at step {}", end.step);
       return;
     case static_cast<int>(base::ExitCode::stopped):
       status.state = RunState::stopped;
-      status.reason = fmt::format("asked to stop at step {} (exit code 85): start it again to go on", end.step);
+      status.reason = fmt::format("asked to stop at step {} (exit code 85)", end.step);
       return;
     default:
       status.state = RunState::failed;
@@ -144,6 +146,7 @@ void judge_state(const RunFacts& run, const std::string& accounted, RunStatus& s
     judge_ended(run, *start, status);
   else
     judge_dead(run, *start, accounted, status);
+  if (status.state == RunState::stopped) status.notes.push_back("start it again, or submit it again, and it goes on");
 }
 
 /// How the start before ended, where the run goes on.
@@ -156,7 +159,8 @@ void note_last_end(const RunFacts& run, RunStatus& status) {
     judge_ended(run, *start, before);
   else
     judge_dead(run, *start, "", before);
-  status.notes.push_back(fmt::format("start {} before: {}, {}", start->number, name_of(before.state), before.reason));
+  status.notes.insert(status.notes.end(), before.notes.begin(), before.notes.end());
+  status.notes.push_back(fmt::format("the last start {}: {}", name_of(before.state), before.reason));
 }
 
 void note_silence(const RunFacts& run, RunStatus& status) {

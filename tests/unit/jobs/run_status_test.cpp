@@ -137,6 +137,9 @@ BOOST_AUTO_TEST_CASE(a_start_without_an_end_died) {
   const RunStatus died = judge(run, queue_of("OUT_OF_MEMORY"), kNow);
   BOOST_TEST((died.state == RunState::died));
   BOOST_TEST(contains(died.notes.at(0), "OUT_OF_MEMORY"));
+  run.history = JobHistory{"12", 1, 1, 137};
+  BOOST_TEST(contains(judge(run, {}, kNow).notes.at(0), "exit code 137"));
+  run.history.reset();
   BOOST_TEST(contains(judge(run, {}, kNow, "NODE_FAIL").notes.at(0), "NODE_FAIL"));
   // The rank that failed first had a word; that of another start does not count.
   run.errors = {
@@ -208,7 +211,7 @@ BOOST_AUTO_TEST_CASE(old_and_damaged_folders_are_told) {
   const RunStatus status = judge(run, {}, kNow);
   BOOST_TEST((status.state == RunState::stopped));
   BOOST_TEST(contains(status.reason, "no record"));
-  BOOST_TEST(contains(status.notes.at(0), "unknown"));
+  BOOST_TEST(contains(status.notes.at(1), "unknown"));
   folder.write("run/config.cfg", "[run]\nsteps = 9\n");
   BOOST_TEST((judge(read_run(folder / "run"), {}, kNow).state == RunState::finished));
 }

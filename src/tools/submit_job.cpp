@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/submit_job.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdlib>
+#include <filesystem>
+#include <fmt/core.h>
+#include <system_error>
+
+#include "base/error.hpp"
+#include "base/units.hpp"
+#include "config/option_values.hpp"
+#include "config/validate.hpp"
+#include "config/warnings.hpp"
+#include "jobs/site.hpp"
+#include "tools/check.hpp"
+#include "tools/common.hpp"
+#include "tools/submit.hpp"
+
+namespace tessera::tools {
+namespace {
+
+namespace fs = std::filesystem;
+
+using Flags = std::map<std::string, std::vector<std::string>>;
+
+std::string text_of(const Flags& flags, const char* name) {
+  const auto found = flags.find(name);
+  return found == flags.end() ? "" : found->second.back();
+}
+
+std::string path_of_this_program() {
+  std::error_code error;
+  const fs::path path = fs::read_symlink("/proc/self/exe", error);
+  if (error) base::fail_system("/proc/self/exe cannot be read: {}", error.message());
+  return path.string();
+}
+
+/// The command line without the flags of --submit and the configuration files, which become absolute: what the job
+/// script gets, CONFIG first.
+std::vector<std::string> arguments_of_job(const std::vector<std::string>& arguments) {
+  const std::vector<config::Flag>& flags = train_flags();
+  std::vector<std::string> files, others;
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    const std::string& word = arguments[i];
+    const std::size_t equals = word.find('=');
+    const std::string name =
+        word.starts_with("--") ? word.substr(2, equals == std::string::npos ? equals : equals - 2) : "";
+    const auto flag = std::find_if(flags.begin(), flags.end(), [&](const config::Flag& f) { return f.name == name; });
+    const bool is_config = name == "config";
+    if (!is_config && (flag == flags.end() || name == "quiet")) {
+      others.push_back(word);
+      continue;
+    }
+    const bool next_is_value = (is_config || flag->takes_value) && equals == std::string::npos;
+    if (next_is_value) ++i;
+    if (is_config) files.push_back(fs::absolute(next_is_value ? arguments.at(i) : word.substr(equals + 1)).string());
+  }
+  std::vector<std::string> result = {files.front()};
+  for (std::size_t i = 1; i < files.size(); ++i) result.push_back("--config=" + files[i]);
+  result.insert(result.end(), others.begin(), others.end());
+  return result;
+}
+
+int parse_cores(const std::string& text) {
+  int cores = 0;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), cores);
+  if (error != std::errc() || stop != text.data() + text.size() || cores < 1)
+    config::refuse("--cpus-per-task", text, "a number of cores, as in 8");
+  return cores;
+}
+
+/// The job would end with exit code 2 when it gets a number of nodes that does not fit; here all are tried.
+void check_configuration(const SubmittedJob& job) {
+  for (int nodes = job.nodes.least; nodes <= job.nodes.most; ++nodes) {
+    const int ranks = parse_ranks(std::to_string(std::int64_t{nodes} * job.ranks_per_node), "the number of ranks");
+    std::vector<config::Problem> problems = config::validate(job.config, ranks);
+    for (const config::Problem& missing :
+         config::missing_keys(job.config, {"data.train", "run.dir", "run.steps", "optim.batch"}))
+      problems.push_back(missing);
+    if (!problems.empty() && job.nodes.is_range())
+      problems.insert(problems.begin(),
+                      {"nodes", fmt::format("--nodes = {}: the job may get {} node(s), {} rank(s), which do not fit:",
+                                            job.nodes.text(), nodes, ranks)});
+    config::throw_if_any(problems);
+    if (nodes != job.nodes.least && nodes != job.nodes.most) continue;
+    const config::Config resolved = resolve_without_training(job.config, ranks);
+    if (nodes == job.nodes.least)
+      for (const std::string& warning : config::warnings(resolved, ranks)) fmt::print(stderr, "warning: {}\n", warning);
+  }
+}
+
+/// A range of nodes must not have --ntasks-per-node, as Slurm would then always give the fewest.
+void set_size(SubmittedJob& job) {
+  jobs::SbatchOptions& options = job.script.options;
+  options["nodes"] = job.nodes.text();
+  if (job.nodes.is_range()) {
+    job.script.variables.emplace_back("TESSERA_RANKS_PER_NODE", std::to_string(job.ranks_per_node));
+    options.try_emplace("exclusive", "");
+  } else {
+    options["ntasks-per-node"] = std::to_string(job.ranks_per_node);
+  }
+  if (const std::string cores = text_of(job.flags, "cpus-per-task"); !cores.empty())
+    options["cpus-per-task"] = std::to_string(parse_cores(cores));
+}
+
+void set_times(SubmittedJob& job) {
+  jobs::SbatchOptions& options = job.script.options;
+  if (const std::string time = text_of(job.flags, "time"); !time.empty()) options["time"] = jobs::parse_wall_time(time);
+  const std::string signal = text_of(job.flags, "signal");
+  if (signal.empty()) return;
+  const double lead = config::parse_or_refuse("--signal", signal, "a duration, as in 180s or 10m",
+                                              [](const std::string& text) { return base::parse_seconds(text); });
+  if (!(lead >= 1 && lead <= 65535))
+    config::refuse("--signal", signal, "from 1 second to 65535, which is what Slurm allows");
+  const auto time = options.find("time");
+  if (time != options.end() && lead >= jobs::wall_time_seconds(time->second))
+    base::fail_usage("--signal = {} is not shorter than the wall time --time = {}: nothing would be trained", signal,
+                     time->second);
+  options["signal"] = fmt::format("B:USR1@{:.0f}", lead);
+}
+
+/// Defaults of the job script, then the site, then the command line.
+void set_options(SubmittedJob& job, const std::map<std::string, std::string>& site) {
+  jobs::BatchScript& script = job.script;
+  script.take_defaults(jobs::train_job_script());
+  script.options["job-name"] = fs::absolute(job.config.run.dir).lexically_normal().filename().string();
+  for (const auto& [name, value] : jobs::options_of_environment(site, job.hidden, job.shown))
+    script.options[name] = value;
+  for (const char* name : {"job-name", "partition", "account"})
+    if (const std::string value = text_of(job.flags, name); !value.empty()) script.options[name] = value;
+  std::string output = fs::absolute(job.log_folder()).lexically_normal().string();
+  for (std::size_t at = 0; (at = output.find('%', at)) != std::string::npos; at += 2) output.insert(at, "%");
+  script.options["output"] = output + "/slurm-%j.out";
+  script.options["chdir"] = job.folder;
+  set_size(job);
+  set_times(job);
+  if (const auto others = job.flags.find("sbatch"); others != job.flags.end())
+    for (const std::string& option : others->second) {
+      const auto [name, value] = jobs::parse_sbatch_option(option);
+      script.options[name] = value;
+    }
+}
+
+void set_variables(SubmittedJob& job, const std::vector<std::string>& arguments) {
+  jobs::BatchScript& script = job.script;
+  script.variables.emplace_back("TESSERA_HOME", job.folder);
+  if (!job.site.empty()) script.variables.emplace_back("TESSERA_SITE", job.site);
+  // A site or a wrapper may have its own program, which finds the libraries that this one has found.
+  const char* named = std::getenv("TESSERA_BINARY");
+  script.variables.emplace_back("TESSERA_BINARY", named && *named ? fs::absolute(named).string() : job.program);
+  script.arguments = arguments_of_job(arguments);
+}
+
+}  // namespace
+
+SubmittedJob read_job(const std::vector<std::string>& arguments) {
+  const config::ParsedConfig parsed = config::load_config(arguments, train_flags());
+  if (!parsed.positional.empty())
+    base::fail_usage("'{}' is not understood: options start with --, as in --config FILE", parsed.positional.front());
+  SubmittedJob job;
+  job.config = parsed.config;
+  job.flags = parsed.flags;
+  job.program = path_of_this_program();
+  job.folder = fs::current_path().string();
+  job.site = jobs::find_site(job.program);
+  std::string complaint;
+  const std::map<std::string, std::string> site = jobs::read_site(job.site, complaint);
+  if (!complaint.empty()) fmt::print(stderr, "warning: '{}' says here: {}", job.site, complaint);
+  const std::string nodes = text_of(job.flags, "nodes"), ranks = text_of(job.flags, "ntasks-per-node");
+  if (!nodes.empty()) job.nodes = jobs::parse_nodes(nodes);
+  const auto of_site = site.find("TESSERA_RANKS_PER_NODE");
+  if (!ranks.empty())
+    job.ranks_per_node = parse_ranks(ranks, "--ntasks-per-node");
+  else if (of_site != site.end() && !of_site->second.empty())
+    job.ranks_per_node = parse_ranks(of_site->second, "TESSERA_RANKS_PER_NODE of the site");
+  check_configuration(job);
+  set_options(job, site);
+  set_variables(job, arguments);
+  return job;
+}
+
+}  // namespace tessera::tools
