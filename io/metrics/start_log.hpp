@@ -23,6 +23,9 @@ struct StartBegin {
   std::int64_t steps = 0;                    ///< run.steps
   std::string layout, version;
   double gflop_per_token = 0;  ///< forward and backward, causal
+
+  /// As people and squeue name it: "12", of a task of an array "12_3".
+  std::string job_id() const { return array_job.empty() ? job : array_job + "_" + array_task; }
 };
 
 struct StartEnd {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "jobs/job_files.hpp"
 
-#include <charconv>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -29,12 +28,11 @@ bool is_orderly(int code) {
   return code == 0 || code == 2 || code == 3 || code == 85;
 }
 
-std::optional<std::int64_t> number_in(const std::string& name, const std::string& before, const std::string& after) {
-  if (!name.starts_with(before) || !name.ends_with(after) || name.size() <= before.size() + after.size()) return {};
-  std::int64_t number = 0;
-  const char* const end = name.data() + name.size() - after.size();
-  const auto [stop, error] = std::from_chars(name.data() + before.size(), end, number);
-  return error == std::errc() && stop == end ? std::optional(number) : std::nullopt;
+/// ID of "job-ID.history"; "" of other names.
+std::string job_of(const std::string& name) {
+  const std::string before = "job-", after = ".history";
+  if (!name.starts_with(before) || !name.ends_with(after) || name.size() <= before.size() + after.size()) return "";
+  return name.substr(before.size(), name.size() - before.size() - after.size());
 }
 
 }  // namespace
@@ -62,15 +60,18 @@ JobHistory parse_history(const std::string& job, const std::string& text) {
 }
 
 std::optional<JobHistory> newest_history(const std::string& run_dir) {
-  std::optional<std::int64_t> newest;
+  fs::path newest;
+  fs::file_time_type newest_time;
   std::error_code error;
-  for (const fs::directory_entry& entry : fs::directory_iterator(run_dir + "/log", error))
-    if (const auto job = number_in(entry.path().filename().string(), "job-", ".history"); job && job > newest)
-      newest = job;
-  if (!newest) return {};
-  const std::string job = std::to_string(*newest);
-  std::ifstream file(run_dir + "/log/job-" + job + ".history", std::ios::binary);
-  return parse_history(job, {std::istreambuf_iterator<char>(file), {}});
+  for (const fs::directory_entry& entry : fs::directory_iterator(run_dir + "/log", error)) {
+    const fs::file_time_type time = entry.last_write_time(error);
+    if (error || job_of(entry.path().filename().string()).empty() || (!newest.empty() && time < newest_time)) continue;
+    newest = entry.path();
+    newest_time = time;
+  }
+  if (newest.empty()) return {};
+  std::ifstream file(newest, std::ios::binary);
+  return parse_history(job_of(newest.filename().string()), {std::istreambuf_iterator<char>(file), {}});
 }
 
 void record_submission(const std::string& run_dir, const Submission& submission) {

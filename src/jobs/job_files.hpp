@@ -10,7 +10,7 @@
 
 namespace tessera::jobs {
 
-/// RUN/log/job-ID.history: the starts of a job.
+/// RUN/log/job-ID.history: the starts of a job. ID is "12", of a task of an array "12_3".
 struct JobHistory {
   std::string job;
   std::int64_t num_starts = 0;
@@ -19,10 +19,10 @@ struct JobHistory {
   std::optional<int> last_code;  ///< of the last one, if it has ended
 };
 
-/// The history from its text: lines "N from STEP" and "N ended CODE"; others are left out.
+/// The history from its text: lines "N from STEP" and "N ended CODE"; others, as "N warned SECONDS", are left out.
 JobHistory parse_history(const std::string& job, const std::string& text);
 
-/// That of the job with the highest number of all in the folder.
+/// That of the job of this folder which wrote last.
 std::optional<JobHistory> newest_history(const std::string& run_dir);
 
 /// A line of RUN/log/submits.jsonl.

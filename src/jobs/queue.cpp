@@ -35,7 +35,7 @@ std::string blank(const std::string& text) {
 }  // namespace
 
 // The reason is last: it may hold any character.
-const char* const kSqueueFormat = "%A|%i|%T|%S|%L|%l|%N|%r";
+const char* const kSqueueFormat = "%i|%T|%S|%L|%l|%N|%r";
 
 bool QueuedJob::is_active() const {
   static constexpr const char* states[] = {"PENDING",     "RUNNING",   "CONFIGURING",  "COMPLETING", "SUSPENDED",
@@ -73,16 +73,15 @@ std::vector<QueuedJob> parse_squeue(const std::string& output) {
   std::istringstream lines(output);
   for (std::string line; std::getline(lines, line);) {
     const std::vector<std::string> fields = split(line, '|');
-    if (fields.size() < 8 || !is_number(fields[0])) continue;
+    if (fields.size() < 7 || !is_number(fields[0].substr(0, fields[0].find('_')))) continue;
     QueuedJob job;
     job.id = fields[0];
-    job.shown = fields[1];
-    job.state = fields[2];
-    job.start_time = parse_slurm_time(fields[3]);
-    job.seconds_left = parse_slurm_duration(fields[4]);
-    job.limit_seconds = parse_slurm_duration(fields[5]);
-    job.nodes = blank(fields[6]);
-    job.reason = fields[7];
+    job.state = fields[1];
+    job.start_time = parse_slurm_time(fields[2]);
+    job.seconds_left = parse_slurm_duration(fields[3]);
+    job.limit_seconds = parse_slurm_duration(fields[4]);
+    job.nodes = blank(fields[5]);
+    job.reason = fields[6];
     jobs.push_back(job);
   }
   return jobs;

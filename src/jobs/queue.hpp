@@ -9,8 +9,7 @@ namespace tessera::jobs {
 
 /// A job as squeue tells it. Times are seconds since 1970.
 struct QueuedJob {
-  std::string id;                       ///< as sbatch and SLURM_JOB_ID have it, also of a member of an array
-  std::string shown;                    ///< as people write it: "12", "12_3"
+  std::string id;                       ///< "12", of a member of an array "12_3"
   std::string state;                    ///< PENDING, RUNNING, COMPLETED, ...
   std::string reason;                   ///< why it waits, as Slurm writes it; "None"
   std::string nodes;                    ///< that it has, "n[1-4]"

@@ -184,7 +184,7 @@ std::vector<std::string> RunFacts::jobs() const {
   for (std::size_t i = submissions.size() - std::min(kMostSubmissions, submissions.size()); i < submissions.size(); ++i)
     add(submissions[i].job);
   if (history) add(history->job);
-  if (last_start()) add(last_start()->begin.job);
+  if (last_start()) add(last_start()->begin.job_id());
   return ids;
 }
 

@@ -27,7 +27,7 @@ std::optional<QueuedJob> job_of(const RunFacts& run, const Queue& queue) {
   for (const QueuedJob& job : queue.jobs)
     if (job.is_active()) return job;
   const Start* start = run.last_start();
-  std::string last = start ? start->begin.job : "";
+  std::string last = start ? start->begin.job_id() : "";
   if (!run.submissions.empty() && (!start || run.submissions.back().time_seconds > start->begin.time_seconds))
     last = run.submissions.back().job;
   for (const QueuedJob& job : queue.jobs)
@@ -58,11 +58,11 @@ void judge_dead(const RunFacts& run, const Start& start, const std::string& acco
                         : fmt::format("start {} on {} ended without a word: it was killed, or its node was lost",
                                       start.number, start.begin.host);
   if (error) status.exit_code = error->exit_code;
-  if (run.history && run.history->job == start.begin.job && run.history->last_code)
+  if (run.history && run.history->job == start.begin.job_id() && run.history->last_code)
     status.notes.push_back(fmt::format("the job script saw exit code {}", *run.history->last_code));
   std::string end = accounted;
-  if (status.job && status.job->id == start.begin.job && is_bad_end(*status.job)) end = status.job->state;
-  if (!end.empty()) status.notes.push_back(fmt::format("Slurm says of job {}: {}", start.begin.job, end));
+  if (status.job && status.job->id == start.begin.job_id() && is_bad_end(*status.job)) end = status.job->state;
+  if (!end.empty()) status.notes.push_back(fmt::format("Slurm says of job {}: {}", start.begin.job_id(), end));
 }
 
 void judge_ended(const RunFacts& run, const Start& start, RunStatus& status) {
@@ -112,13 +112,13 @@ void judge_active_job(const RunFacts& run, const QueuedJob& job, RunStatus& stat
   const Start* start = run.last_start();
   if (!job.is_waiting()) {
     status.state = RunState::starting;
-    status.reason = fmt::format("job {} is {} on {}, and no rank holds the run folder yet or any more", job.shown,
+    status.reason = fmt::format("job {} is {} on {}, and no rank holds the run folder yet or any more", job.id,
                                 job.state, job.nodes);
     return;
   }
-  const bool had_start = (start && start->begin.job == job.id) || (run.history && run.history->job == job.id);
+  const bool had_start = (start && start->begin.job_id() == job.id) || (run.history && run.history->job == job.id);
   status.state = had_start ? RunState::requeued : RunState::waiting;
-  status.reason = fmt::format("job {} waits: {}", job.shown, describe_reason(job.reason));
+  status.reason = fmt::format("job {} waits: {}", job.id, describe_reason(job.reason));
 }
 
 void judge_locked(const RunFacts& run, RunStatus& status) {
@@ -225,7 +225,7 @@ void count_restarts(const RunFacts& run, RunStatus& status) {
   if (!run.history) return;
   status.restarts = run.history->num_crashes;
   const Start* start = run.last_start();
-  if (start && start->begin.job == run.history->job) status.max_restarts = start->begin.max_restarts;
+  if (start && start->begin.job_id() == run.history->job) status.max_restarts = start->begin.max_restarts;
 }
 
 }  // namespace
@@ -271,7 +271,7 @@ Report look_at_run(const std::string& dir) {
   const Queue queue = look_into_queue(report.facts.jobs());
   const Start* start = report.facts.last_start();
   const bool has_ended = !start || start->end || (report.facts.lock && report.facts.lock->is_alive);
-  const std::string accounted = has_ended || start->begin.job.empty() ? "" : accounted_end(start->begin.job);
+  const std::string accounted = has_ended || start->begin.job.empty() ? "" : accounted_end(start->begin.job_id());
   report.status = judge(report.facts, queue, metrics::wall_seconds(), accounted);
   return report;
 }

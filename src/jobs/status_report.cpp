@@ -85,7 +85,7 @@ std::string checkpoint_line(const RunFacts& run, const RunStatus& status, double
 std::string job_line(const RunStatus& status) {
   if (!status.job) return "";
   const QueuedJob& job = *status.job;
-  std::string text = fmt::format("{} {}", job.shown, job.state);
+  std::string text = fmt::format("{} {}", job.id, job.state);
   if (!job.nodes.empty()) text += " on " + job.nodes;
   if (job.is_waiting() && job.start_time) text += ", expected to start " + local_time(*job.start_time);
   if (!job.is_waiting() && job.is_active() && job.seconds_left && job.limit_seconds)
@@ -145,7 +145,7 @@ json::Json progress_json(const Progress& progress) {
 
 json::Json to_json(const QueuedJob& job) {
   json::Json object{json::Object{}};
-  object.set("id", job.id).set("name", job.shown).set("state", job.state).set("reason", job.reason);
+  object.set("id", job.id).set("state", job.state).set("reason", job.reason);
   object.set("nodes", job.nodes).set("start_time", utc_time(job.start_time));
   return object.set("seconds_left", job.seconds_left).set("limit_seconds", job.limit_seconds);
 }

@@ -96,7 +96,7 @@ BOOST_FIXTURE_TEST_CASE(jobs_that_wait_are_told_with_their_reason, StatusFixture
                          " train --config " + shell_quoted(config) + " --run.stop_after 5 --quiet")
                     .exit_code == 0);
   write_file(run + "/log/job-77.history", "0 from 0\n0 ended 137\n1 from 0\n1 ended 85\n");
-  slurm.answer("77|77|PENDING|2030-01-01T00:00:00|1:00:00|1:00:00||Resources");
+  slurm.answer("77|PENDING|2030-01-01T00:00:00|1:00:00|1:00:00||Resources");
   const json::Json waiting = status();
   BOOST_TEST(waiting.at("state").as_string() == "requeued");
   BOOST_TEST(waiting.at("reason").as_string().find("Resources") != std::string::npos);
@@ -104,9 +104,9 @@ BOOST_FIXTURE_TEST_CASE(jobs_that_wait_are_told_with_their_reason, StatusFixture
   BOOST_TEST(waiting.at("max_restarts").as_int() == 5);
   BOOST_TEST(waiting.at("job").at("limit_seconds").as_double() == 3600);
   BOOST_TEST(waiting.at("end_time").as_string().starts_with("20"));
-  slurm.answer("77|77|RUNNING|2026-01-01T00:00:00|30:00|1:00:00|n1|None");
+  slurm.answer("77|RUNNING|2026-01-01T00:00:00|30:00|1:00:00|n1|None");
   BOOST_TEST(state() == "starting");
-  slurm.answer("77|77|COMPLETED|2026-01-01T00:00:00|30:00|1:00:00|n1|None");
+  slurm.answer("77|COMPLETED|2026-01-01T00:00:00|30:00|1:00:00|n1|None");
   BOOST_TEST(state() == "stopped");
   const ProcessResult text = slurm.run(tessera() + " status " + shell_quoted(run));
   BOOST_TEST(text.output.find("': stopped: run.stop_after was reached at step 5\n") != std::string::npos, text.output);

@@ -55,7 +55,7 @@ BOOST_FIXTURE_TEST_CASE(a_submission_is_kept_and_told, SubmitFixture) {
   BOOST_TEST(result.output.find("tail -F " + run + "/log/slurm-4711.out") != std::string::npos, result.output);
   const std::string kept = read_file(script);
   BOOST_TEST(kept.find("To submit it again: sbatch " + script) != std::string::npos, kept);
-  slurm.answer("4711|4711|PENDING|N/A|1:00|1:00||Priority");
+  slurm.answer("4711|PENDING|N/A|1:00|1:00||Priority");
   const ProcessResult status = slurm.run(tessera() + " status " + shell_quoted(run));
   BOOST_TEST(status.output.starts_with("'" + run + "': waiting: job 4711 waits: others are before it (Priority)\n"),
              status.output << status.errors);

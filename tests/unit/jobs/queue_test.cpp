@@ -2,6 +2,7 @@
 #include "jobs/queue.hpp"
 
 #include <boost/test/unit_test.hpp>
+#include <chrono>
 #include <cstdlib>
 #include <ctime>
 
@@ -15,16 +16,16 @@ BOOST_AUTO_TEST_SUITE(queue)
 
 BOOST_AUTO_TEST_CASE(lines_of_squeue_are_read) {
   const std::vector<QueuedJob> jobs = parse_squeue(
-      "12|12|PENDING|2026-11-26T05:00:00|1-02:00:00|1-02:00:00||Resources\n"
-      "14|13_2|RUNNING|2026-11-26T03:00:00|45:10|2:00:00|n[1-2]|None\n"
+      "12|PENDING|2026-11-26T05:00:00|1-02:00:00|1-02:00:00||Resources\n"
+      "13_2|RUNNING|2026-11-26T03:00:00|45:10|2:00:00|n[1-2]|None\n"
       "slurm_load_jobs error: something\n"
-      "15|15|PENDING|N/A|UNLIMITED|UNLIMITED||(launch failed requeued held)\n");
+      "15|PENDING|N/A|UNLIMITED|UNLIMITED||(launch failed requeued held)\n");
   BOOST_REQUIRE(jobs.size() == 3U);
   BOOST_TEST((jobs[0].id == "12" && jobs[0].state == "PENDING" && jobs[0].reason == "Resources"));
   BOOST_TEST((jobs[0].is_waiting() && jobs[0].is_active() && jobs[0].nodes.empty()));
   BOOST_TEST(jobs[0].limit_seconds.value() == 93600);
   BOOST_TEST(jobs[0].start_time.value() - parse_slurm_time("2026-11-26T04:00:00").value() == 3600);
-  BOOST_TEST((jobs[1].id == "14" && jobs[1].shown == "13_2" && jobs[1].nodes == "n[1-2]"));
+  BOOST_TEST((jobs[1].id == "13_2" && jobs[1].nodes == "n[1-2]"));
   BOOST_TEST((jobs[1].is_active() && !jobs[1].is_waiting()));
   BOOST_TEST(jobs[1].seconds_left.value() == 45 * 60 + 10);
   BOOST_TEST((!jobs[2].start_time && !jobs[2].seconds_left && !jobs[2].limit_seconds));
@@ -62,7 +63,7 @@ struct FakeSlurm {
 };
 
 BOOST_AUTO_TEST_CASE(squeue_is_asked_for_all_jobs_at_once) {
-  const FakeSlurm slurm("for w; do case $w in --jobs=3,4) echo '4|4|RUNNING|N/A|1:00|2:00|n1|None';; esac; done");
+  const FakeSlurm slurm("for w; do case $w in --jobs=3,4) echo '4|RUNNING|N/A|1:00|2:00|n1|None';; esac; done");
   const Queue queue = look_into_queue({"3", "4"});
   BOOST_TEST(queue.problem == "");
   BOOST_REQUIRE(queue.jobs.size() == 1U);
@@ -97,11 +98,17 @@ BOOST_AUTO_TEST_CASE(histories_count_crashes) {
 BOOST_AUTO_TEST_CASE(the_newest_job_of_a_folder_is_found) {
   const testing::Folder folder;
   BOOST_TEST(!newest_history(folder / "run").has_value());
-  folder.write("run/log/job-9.history", "0 from 0\n0 ended 1\n");
-  folder.write("run/log/job-10.history", "0 from 0\n");
-  folder.write("run/log/job-x.history", "");
+  using std::filesystem::last_write_time;
+  const std::string first = folder.write("run/log/job-9_2.history", "0 from 0\n0 ended 1\n"),
+                    second = folder.write("run/log/job-10.history", "0 from 0\n");
+  folder.write("run/log/job-.history", "");
   folder.write("run/log/other", "");
+  const auto now = last_write_time(second);
+  last_write_time(first, now - std::chrono::hours(1));
   BOOST_TEST(newest_history(folder / "run")->job == "10");
+  last_write_time(first, now + std::chrono::hours(1));
+  BOOST_TEST(newest_history(folder / "run")->job == "9_2");
+  BOOST_TEST(newest_history(folder / "run")->num_crashes == 1);
 }
 
 BOOST_AUTO_TEST_CASE(submissions_are_kept) {

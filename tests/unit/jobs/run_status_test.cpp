@@ -51,7 +51,7 @@ void end(RunFacts& run, int code, std::int64_t step, const std::string& error = 
 }
 
 Queue queue_of(const std::string& state, const std::string& reason = "None") {
-  return {{{"12", "12", state, reason, "n[1-2]", kNow + 50, 400.0, 600.0}}, ""};
+  return {{{"12", state, reason, "n[1-2]", kNow + 50, 400.0, 600.0}}, ""};
 }
 
 bool contains(const std::string& text, const std::string& part) {

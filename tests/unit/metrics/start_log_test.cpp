@@ -54,6 +54,7 @@ BOOST_AUTO_TEST_CASE(starts_come_back_as_they_were_written) {
   BOOST_TEST(begin.ranks == 8);
   BOOST_TEST(begin.nodes == 2);
   BOOST_TEST((begin.job == "17" && begin.array_job == "16" && begin.array_task == "3"));
+  BOOST_TEST(begin.job_id() == "16_3");
   BOOST_TEST((begin.restart == 1 && begin.max_restarts == 5 && begin.lead_seconds == 180));
   BOOST_TEST(begin.steps == 600);
   BOOST_TEST((begin.layout == "data 8" && begin.version == "tessera 1"));
