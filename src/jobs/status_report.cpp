@@ -95,8 +95,9 @@ std::string job_line(const RunStatus& status) {
 
 std::string restarts_line(const RunStatus& status) {
   if (!status.restarts) return "";
-  std::string text = std::to_string(*status.restarts) + " after crashes";
-  if (status.max_restarts) text += fmt::format(", of {} that the job may have", *status.max_restarts);
+  std::string text = std::to_string(*status.restarts);
+  if (status.max_restarts) text += fmt::format(" of {}", *status.max_restarts);
+  text += " used, after crashes";
   return text;
 }
 

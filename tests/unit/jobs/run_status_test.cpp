@@ -221,20 +221,22 @@ BOOST_AUTO_TEST_CASE(text_and_json_hold_what_is_known) {
   lock(run);
   run.progress.valid_step = 50;
   run.progress.valid_loss = 2.75;
+  run.history = JobHistory{"12", 3, 1, {}};
   const Report report{run, judge(run, queue_of("RUNNING"), kNow)};
   const std::string text = status_text(report, kNow);
   for (const char* part :
        {"'runs/a': running: process 7 on n1, job 12\n",
         "100 of 1000 (10%), loss 2.5000, validation loss 2.7500 at step 50",
         "64 tokens/s, 32.0 GFLOP/s, 0.25 of the matrix rate", "step 90, 5s ago; next at step 120, in about 10s",
-        "12 RUNNING on n[1-2], 6m40s of 10m00s left"})
+        "12 RUNNING on n[1-2], 6m40s of 10m00s left", "1 of 3 used, after crashes"})
     BOOST_TEST(contains(text, part), part << " is not in\n" << text);
   const json::Json object = json::parse(status_json(report, kNow).dump(), "test");
   BOOST_TEST(object.at("state").as_string() == "running");
   BOOST_TEST(object.at("checkpoint").at("step").as_int() == 90);
   BOOST_TEST(object.at("job").at("id").as_string() == "12");
   BOOST_TEST(object.at("seconds_left").as_double() == 450);
-  BOOST_TEST(object.at("restarts").is_null());
+  BOOST_TEST(object.at("restarts").as_int() == 1);
+  BOOST_TEST(object.at("exit_code").is_null());
 }
 
 BOOST_AUTO_TEST_SUITE_END()
