@@ -35,11 +35,19 @@ int parse_threads(const std::string& value, const std::string& key) {
 
 }  // namespace
 
-int affinity_cores() {
+std::vector<int> affinity() {
+  std::vector<int> cores;
   cpu_set_t set;
   CPU_ZERO(&set);
-  if (sched_getaffinity(0, sizeof set, &set) != 0) return static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
-  return CPU_COUNT(&set);
+  const bool known = sched_getaffinity(0, sizeof set, &set) == 0;
+  const int online = static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
+  for (int core = 0; core < (known ? CPU_SETSIZE : online); ++core)
+    if (!known || CPU_ISSET(core, &set)) cores.push_back(core);
+  return cores;
+}
+
+int affinity_cores() {
+  return static_cast<int>(affinity().size());
 }
 
 int cores_for_ranks() {

@@ -2,10 +2,13 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 namespace tessera::config {
 
-/// Cores this process may run on (its affinity mask).
+/// Numbers of the cores this process may run on (its affinity mask).
+std::vector<int> affinity();
+/// How many they are.
 int affinity_cores();
 
 /// Cores that the ranks on this node share: those of the node or of the Slurm allocation under a launcher, else those

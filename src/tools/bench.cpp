@@ -17,6 +17,7 @@
 #include "tools/bench_sums.hpp"
 #include "tools/command.hpp"
 #include "tools/common.hpp"
+#include "tools/machines.hpp"
 #include "tools/synthetic.hpp"
 #include "train/setup.hpp"
 
@@ -67,19 +68,6 @@ std::int64_t steps_of(const ConfigCall& call, const char* flag, std::int64_t fal
 }
 
 /// Collective.
-std::vector<HostRanks> count_hosts(const comm::Communicator& world) {
-  std::vector<HostRanks> hosts;
-  for (const std::string& host : world.gather_text(world.host(), "hosts")) {
-    const auto known = std::find_if(hosts.begin(), hosts.end(), [&](const HostRanks& one) { return one.host == host; });
-    if (known == hosts.end())
-      hosts.push_back({host, 1});
-    else
-      ++known->ranks;
-  }
-  return hosts;
-}
-
-/// Collective.
 void set_up(const comm::Communicator& world, const ConfigCall& call, BenchSetup& setup) {
   comm::together(world, "bench set-up", [&] {
     setup.config = call.config;
@@ -127,9 +115,7 @@ base::ExitCode run_bench(Invocation& invocation) {
   figures.ranks = world.size();
   figures.threads = device->threads();
   figures.num_measured = setup.num_measured;
-  figures.busy_cores = device->threads() * world.node_size();
-  figures.cores = config::cores_for_ranks();
-  figures.hosts = count_hosts(world);
+  figures.machines = find_machines(world, device->threads());
   figures.cpu = tensor::cpu_name();
   figures.layout = config::layout_of(setup.config, world.size());
   metrics::reset_peak_memory();

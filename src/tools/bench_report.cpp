@@ -46,12 +46,14 @@ json::Json spread_json(const BenchFigures& f) {
 /// Where it was measured, and how the work was shared out.
 void add_circumstances(const config::Config& config, const BenchFigures& f, json::Json& object) {
   json::Json hosts{json::Array{}};
-  for (const HostRanks& entry : f.hosts) {
+  for (const Machine& machine : f.machines) {
     json::Json host{json::Object{}};
-    hosts.push(host.set("host", entry.host).set("ranks", entry.ranks));
+    host.set("host", machine.host).set("ranks", machine.ranks);
+    hosts.push(host.set("cores", machine.cores).set("threads", machine.threads));
   }
   object.set("hosts", std::move(hosts)).set("cpu", f.cpu);
-  object.set("cores", f.cores).set("busy_cores", f.busy_cores);
+  const Machine& crowded = most_crowded(f.machines);
+  object.set("cores", crowded.cores).set("busy_cores", crowded.threads);
   object.set("layout", config::describe(config.parallel, f.layout)).set("batch", config.optim.batch);
   object.set("micro_batch", config.optim.micro_batch).set("tokens_per_step", f.tokens_per_step);
 }
@@ -74,11 +76,12 @@ std::string communication_text(const BenchFigures& f) {
     text += fmt::format("  {:<13} {:9.3f} ms waited for{}; {:.3f} ms hidden behind work\n", kAxes[axis],
                         f.axes[axis].waited * 1e3, notes[axis], f.axes[axis].hidden() * 1e3);
   }
-  if (f.busy_cores >= f.cores)
+  const Machine& crowded = most_crowded(f.machines);
+  if (crowded.threads >= crowded.cores)
     text += fmt::format(
         "  {} thread(s) on {} core(s): all cores compute, so moving messages costs work: hidden means that no rank "
         "stood still for them\n",
-        f.busy_cores, f.cores);
+        crowded.threads, crowded.cores);
   return text;
 }
 

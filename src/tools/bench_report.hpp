@@ -12,6 +12,7 @@
 #include "config/config.hpp"
 #include "config/layout.hpp"
 #include "pipeline/schedule.hpp"
+#include "tools/machines.hpp"
 
 namespace tessera::tools {
 
@@ -43,12 +44,6 @@ inline constexpr std::size_t kNumGradientSums = 3;
 /// Least, lower quartile, median, upper quartile and greatest.
 inline constexpr std::size_t kNumQuartiles = 5;
 
-/// Ranks on a host, hosts in the order of their first rank.
-struct HostRanks {
-  std::string host;
-  std::int64_t ranks = 0;
-};
-
 /// What `tessera bench` measured: seconds of one step (medians over steps, the slowest rank), this machine's own rates
 /// in the same run over all ranks, memory of the largest rank.
 struct BenchFigures {
@@ -59,9 +54,8 @@ struct BenchFigures {
   std::array<AxisTimes, kNumAxes> axes{};
   double bubble_fraction = 0;  ///< measured idle share of the pipeline, mean over ranks
   pipeline::Schedule schedule{};
-  std::int64_t busy_cores = 1, cores = 1;  ///< threads that compute on this node, and its cores
-  std::vector<HostRanks> hosts;
-  std::string cpu;  ///< model name on the first rank's host
+  std::vector<Machine> machines;  ///< at least one
+  std::string cpu;                ///< model name on the first rank's host
   config::Layout layout;
   double matrix_gflops = 0;            ///< oneDNN's own products, same precision and threads
   double memory_bytes_per_second = 0;  ///< y += x over memory, same threads
