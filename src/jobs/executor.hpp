@@ -37,7 +37,7 @@ class Executor {
   ProgramEnd run(const Launch& launch, double timeout_seconds, std::function<bool()> stop_requested) const;
 };
 
-/// This machine: one rank as a process of its own, several under mpirun, bound to nothing. Ranks may outnumber the
+/// This machine: one rank as a process of its own, several under mpirun_words(). Ranks may outnumber the
 /// machine's `cores`; then those that wait hand their core on.
 std::unique_ptr<Executor> local_executor(int cores);
 
@@ -63,10 +63,10 @@ struct BatchJob {
 };
 /// The words that queue it. Pure.
 std::vector<std::string> sbatch_words(const BatchJob& job);
-/// Queues it and returns its number. `site_file`, if it exists, is read by a shell before, for the variables SBATCH_...
-/// that it exports. Throws base::Error with what sbatch had to say.
-std::string submit(const BatchJob& job, const std::string& site_file);
+/// Queues it and returns its number. `site`, if not "", is read by a shell before, for the variables SBATCH_... that it
+/// exports. Throws base::Error with what sbatch had to say.
+std::string submit(const BatchJob& job, const std::string& site);
 /// Whether the job waits or runs. Throws base::Error if squeue cannot tell.
-bool is_queued(const std::string& job_id);
+bool is_active(const std::string& job_id);
 
 }  // namespace tessera::jobs

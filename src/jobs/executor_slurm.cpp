@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <cstdlib>
 #include <fmt/core.h>
 #include <sstream>
 
 #include "base/error.hpp"
 #include "jobs/executor.hpp"
+#include "jobs/queue.hpp"
 
 namespace tessera::jobs {
 namespace {
@@ -20,8 +22,7 @@ class StepExecutor final : public Executor {
       base::fail_usage("{} ranks, {} on a node, need {} nodes, but the job has {}: submit it with --nodes={}",
                        launch.ranks, launch.ranks_per_node, launch.nodes(), job_.nodes, launch.nodes());
     LaunchCommand command;
-    command.environment = {fmt::format("OMP_NUM_THREADS={}", launch.threads),
-                           fmt::format("SRUN_CPUS_PER_TASK={}", launch.threads)};
+    command.environment = {fmt::format("OMP_NUM_THREADS={}", launch.threads)};
     const bool crowded = launch.ranks_on_a_node() * launch.threads > job_.cores_per_node;
     if (crowded) command.environment.emplace_back("OMPI_MCA_mpi_yield_when_idle=1");
     command.words = job_.launcher == "srun" ? srun(launch, crowded) : mpirun(launch, crowded);
@@ -39,7 +40,7 @@ class StepExecutor final : public Executor {
     // A rank that died must not leave the others waiting for its messages.
     words.emplace_back("--kill-on-bad-exit=1");
     // Slurm grants a step no more ranks than the job has cores, unless they may share them.
-    if (crowded) words.emplace_back("--overcommit");
+    words.push_back(crowded ? "--overcommit" : fmt::format("--cpus-per-task={}", launch.threads));
     return words;
   }
   static std::vector<std::string> mpirun(const Launch& launch, bool crowded) {
@@ -104,11 +105,11 @@ std::vector<std::string> sbatch_words(const BatchJob& job) {
   return words;
 }
 
-std::string submit(const BatchJob& job, const std::string& site_file) {
+std::string submit(const BatchJob& job, const std::string& site) {
   if (!is_installed("sbatch"))
     base::fail_usage("there is no sbatch here: submit from a login node of a Slurm cluster, or use --executor local");
   // The site's variables are made by a shell, as modules are, too.
-  std::vector<std::string> words = {"bash", "-c", "[ ! -r \"$0\" ] || . \"$0\"; exec \"$@\"", site_file};
+  std::vector<std::string> words = {"bash", "-c", "[ -z \"$0\" ] || . \"$0\" >/dev/null; exec \"$@\"", site};
   const std::vector<std::string> sbatch = sbatch_words(job);
   words.insert(words.end(), sbatch.begin(), sbatch.end());
   const ProgramEnd end = run_program(words, {kSlurmSeconds, job.environment});
@@ -119,11 +120,10 @@ std::string submit(const BatchJob& job, const std::string& site_file) {
   return id.substr(0, id.find(';'));  // behind it the cluster's name, where there are several
 }
 
-bool is_queued(const std::string& job_id) {
-  const ProgramEnd end = run_program({"squeue", "--noheader", "--format=%T", "--jobs=" + job_id}, {kSlurmSeconds, {}});
-  if (end.succeeded()) return !end.output.empty();
-  if (end.errors.find("Invalid job id") != std::string::npos) return false;  // forgotten: it ended some time ago
-  base::fail("squeue cannot tell of job {}: {}", job_id, end.errors);
+bool is_active(const std::string& job_id) {
+  const Queue queue = look_into_queue({job_id});
+  if (!queue.problem.empty()) base::fail("Slurm cannot tell of job {}: {}", job_id, queue.problem);
+  return std::any_of(queue.jobs.begin(), queue.jobs.end(), [](const QueuedJob& job) { return job.is_active(); });
 }
 
 }  // namespace tessera::jobs

@@ -18,7 +18,7 @@ struct Result {
   double communication_share = 0;          ///< of a step, in which the slowest rank waited for data and tensor ranks
   double bubble = 0;                       ///< share of a step in which pipeline ranks stood idle
   std::int64_t memory_bytes = 0;           ///< peak of the largest rank
-  std::int64_t cores = 0, busy_cores = 0;  ///< of a node, and threads that computed there
+  std::int64_t cores = 0, busy_cores = 0;  ///< of the machine with most threads for them, and those threads
   std::vector<std::string> hosts;
   std::string cpu;
   std::int64_t micro_batch = 0;

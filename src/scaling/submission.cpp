@@ -5,6 +5,7 @@
 #include <fmt/core.h>
 
 #include "base/error.hpp"
+#include "base/posix_file.hpp"
 
 namespace tessera::scaling {
 namespace {
@@ -29,15 +30,20 @@ std::string log_path(const Folder& folder, const Point& point, const std::string
 jobs::BatchJob job_of(const Study& study, const Point& point, const Folder& folder, const SubmitSettings& settings) {
   const jobs::Launch shape = launch_of(study.question, point, {});
   jobs::BatchJob job;
-  job.words = {settings.script, "--output", folder.path(),
-               "--only",        point.name, fmt::format("--timeout={}", settings.timeout_seconds)};
-  job.name = "scale-" + point.name;
+  job.words = {folder.path() + "/scaling.sbatch",
+               "--output",
+               folder.path(),
+               "--only",
+               point.name,
+               fmt::format("--timeout={}", settings.timeout_seconds)};
+  // One name for all, so that --dependency=singleton runs them one after the other.
+  job.name = "scale-" + std::filesystem::path(folder.path()).filename().string();
   job.log = log_path(folder, point, "%j");
   job.nodes = shape.nodes();
   job.ranks_per_node = shape.ranks_on_a_node();
   job.threads = point.threads;
   job.sbatch_options = settings.sbatch_options;
-  job.environment = {"TESSERA_BINARY=" + settings.program, "TESSERA_HOME=" + settings.home};
+  job.environment = {"TESSERA_BINARY=" + settings.program, "TESSERA_SITE=" + settings.site};
   return job;
 }
 
@@ -45,11 +51,12 @@ std::int64_t submit_study(const Study& study, const Folder& folder, const Submit
   std::error_code error;
   std::filesystem::create_directories(folder.path() + "/log", error);
   if (error) base::fail_system("folder '{}/log' cannot be made: {}", folder.path(), error.message());
+  base::replace_file(folder.path() + "/scaling.sbatch", scaling_job_script());
   std::int64_t num_jobs = 0;
   for (const Point& point : study.points) {
     if (first_missing(study, folder, point) == 0) continue;
     const std::string before = folder.job(point);
-    if (!before.empty() && jobs::is_queued(before)) continue;
+    if (!before.empty() && jobs::is_active(before)) continue;
     const std::string id = jobs::submit(job_of(study, point, folder, settings), settings.site);
     folder.keep_job(point, id);
     settings.tell(fmt::format("job {}: {}", id, point.name));
@@ -63,7 +70,7 @@ std::int64_t settle_jobs(const Study& study, const Folder& folder) {
   for (const Point& point : study.points) {
     const std::string id = folder.job(point);
     if (id.empty() || first_missing(study, folder, point) == 0) continue;
-    if (jobs::is_queued(id)) {
+    if (jobs::is_active(id)) {
       ++num_waiting;
       continue;
     }

@@ -13,13 +13,14 @@ namespace tessera::scaling {
 
 struct SubmitSettings {
   std::string program;           ///< full path of tessera
-  std::string script;            ///< of slurm/scaling.sbatch
-  std::string home;              ///< the folder of Tessera, where slurm/site.env is
-  std::string site;              ///< site.env; need not exist
+  std::string site;              ///< of site.env; "" if there is none
   double timeout_seconds = 600;  ///< of one run
   std::vector<std::string> sbatch_options;
   std::function<void(const std::string& line)> tell = [](const std::string&) {};
 };
+
+/// The text of slurm/scaling.sbatch, as it was when this program was built.
+const char* scaling_job_script();
 
 /// Queues a job for each point that lacks results, has not failed and is not queued yet; the job makes all repeats that
 /// are missing. Returns the number of jobs. Throws base::Error with what sbatch had to say.

@@ -25,7 +25,7 @@ struct PointSummary {
   double tokens_per_second = 0, least = 0, greatest = 0;  ///< median and range over runs
   double communication_share = 0, bubble = 0;             ///< medians
   std::int64_t memory_bytes = 0;                          ///< most
-  std::int64_t cores = 0, busy_cores = 0;                 ///< of a node, and threads that computed there
+  std::int64_t cores = 0, busy_cores = 0;  ///< of the machine with most threads for them, and those threads
   std::int64_t micro_batch = 0;
   std::vector<std::string> hosts, cpus;  ///< of all runs, each once
   /// More threads than cores: such a point shows how cores are shared, not how work scales.

@@ -33,8 +33,8 @@ std::string scale_help(const char* action);
 
 /// Full path of this program.
 std::string program_path();
-/// A file that comes with the program, as "slurm/scaling.sbatch": in TESSERA_HOME, in the folder of the sources that it
-/// was built in, in share/tessera beside its bin, or in this folder; "" if it is in none of them.
+/// A file that comes with the program, as "scripts/plot_scaling.py": in TESSERA_HOME, in the folder of the sources that
+/// it was built in, in share/tessera beside its bin, or in this folder; "" if it is in none of them.
 std::string support_file(const std::string& name);
 
 base::ExitCode scale_run(const std::vector<std::string>& arguments);

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <chrono>
-#include <cstdlib>
-#include <filesystem>
 #include <fmt/core.h>
 #include <thread>
 
-#include "base/units.hpp"
+#include "jobs/site.hpp"
 #include "scaling/lock.hpp"
 #include "scaling/report.hpp"
 #include "scaling/runner.hpp"
@@ -16,8 +14,6 @@
 
 namespace tessera::tools {
 namespace {
-
-namespace fs = std::filesystem;
 
 /// Lines on the way go where they do not disturb what a program reads.
 std::function<void(const std::string&)> teller(const ScaleCall& call) {
@@ -47,19 +43,10 @@ void require_point(const scaling::Study& study, const std::string& name) {
   base::fail_usage("--only = '{}' is no point of this study, which has{}", name, known);
 }
 
-std::string environment(const char* name, const std::string& fallback) {
-  const char* value = std::getenv(name);
-  return value && *value ? value : fallback;
-}
-
 scaling::SubmitSettings submit_settings(const ScaleCall& call) {
   scaling::SubmitSettings settings;
   settings.program = program_path();
-  settings.script = support_file("slurm/scaling.sbatch");
-  if (settings.script.empty())
-    base::fail_usage("slurm/scaling.sbatch is not found: set TESSERA_HOME to the folder of Tessera");
-  settings.home = fs::path(settings.script).parent_path().parent_path().string();
-  settings.site = environment("TESSERA_SITE", settings.home + "/slurm/site.env");
+  settings.site = jobs::find_site(settings.program);
   settings.timeout_seconds = call.timeout_seconds;
   if (call.has("sbatch")) settings.sbatch_options = call.flags.flags.at("sbatch");
   settings.tell = teller(call);
@@ -118,7 +105,7 @@ base::ExitCode scale_run(const std::vector<std::string>& arguments) {
   const scaling::RunTotals totals =
       executor == Executor::slurm ? run_as_jobs(call, study, folder) : run_here(call, study, folder, executor);
   if (totals.stopped) {
-    fmt::print(stderr, "stopped on request: `tessera scale run --output {}` goes on\n", call.output);
+    fmt::print(stderr, "stopped on request: the same again goes on with what '{}' lacks\n", call.output);
     return base::ExitCode::stopped;
   }
   if (call.has("only")) return totals.failed > 0 ? base::ExitCode::failed : base::ExitCode::done;

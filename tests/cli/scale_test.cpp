@@ -109,7 +109,7 @@ BOOST_FIXTURE_TEST_CASE(an_interrupted_study_goes_on, StudyFixture) {
                   "/points -name '*.json' 2>/dev/null | wc -l) -gt " + std::to_string(before) +
                   " ]; do sleep 0.05; done; kill -" + signal + " $child; wait $child");
     BOOST_TEST(stopped.exit_code == 85, stopped.exit_code << stopped.output << stopped.errors);
-    BOOST_TEST(contains(stopped.errors, "goes on"), stopped.errors);
+    BOOST_TEST(contains(stopped.errors, "the same again goes on"), stopped.errors);
     // Nothing that it started is left; every run of bench has the name of the run folder in its command line.
     BOOST_TEST(run_shell("pgrep -f '[b]ench .*" + (folder / "run") + "'").output == "");
     BOOST_TEST(num_results() < 8U);

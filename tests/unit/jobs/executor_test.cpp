@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include "base/error.hpp"
+#include "jobs/mpirun.hpp"
 
 namespace tessera::jobs {
 namespace {
@@ -21,10 +22,10 @@ BOOST_AUTO_TEST_CASE(one_rank_on_this_machine_needs_no_mpirun) {
 
 BOOST_AUTO_TEST_CASE(ranks_that_outnumber_cores_hand_them_on) {
   const std::unique_ptr<Executor> two_cores = local_executor(2);
-  BOOST_TEST(line(two_cores->command({{"tessera"}, 2, 4, 1})) ==
-             "mpirun --oversubscribe --bind-to none -n 2 tessera | OMP_NUM_THREADS=1");
+  const std::string mpirun = fmt::format("{} tessera | ", fmt::join(mpirun_words(2), " "));
+  BOOST_TEST(line(two_cores->command({{"tessera"}, 2, 4, 1})) == mpirun + "OMP_NUM_THREADS=1");
   BOOST_TEST(line(two_cores->command({{"tessera"}, 2, 4, 2})) ==
-             "mpirun --oversubscribe --bind-to none -n 2 tessera | OMP_NUM_THREADS=2 OMPI_MCA_mpi_yield_when_idle=1");
+             mpirun + "OMP_NUM_THREADS=2 OMPI_MCA_mpi_yield_when_idle=1");
 }
 
 BOOST_AUTO_TEST_CASE(a_step_takes_the_nodes_it_needs) {
@@ -32,20 +33,22 @@ BOOST_AUTO_TEST_CASE(a_step_takes_the_nodes_it_needs) {
   const Launch launch{{"tessera"}, 8, 4, 2};
   BOOST_TEST(launch.nodes() == 2);
   BOOST_TEST(line(step_executor(job)->command(launch)) ==
-             "srun --mpi=pmix --nodes=2 --ntasks=8 --ntasks-per-node=4 --kill-on-bad-exit=1 --cpu-bind=cores tessera | "
-             "OMP_NUM_THREADS=2 SRUN_CPUS_PER_TASK=2");
+             "srun --mpi=pmix --nodes=2 --ntasks=8 --ntasks-per-node=4 --kill-on-bad-exit=1 --cpus-per-task=2 "
+             "--cpu-bind=cores tessera | "
+             "OMP_NUM_THREADS=2");
   const SlurmAllocation small{"mpirun", {}, 4, 2};
   BOOST_TEST(line(step_executor(small)->command(launch)) ==
              "mpirun -n 8 --map-by ppr:4:node:oversubscribe --bind-to none --mca mpi_yield_when_idle 1 tessera | "
-             "OMP_NUM_THREADS=2 SRUN_CPUS_PER_TASK=2 OMPI_MCA_mpi_yield_when_idle=1");
+             "OMP_NUM_THREADS=2 OMPI_MCA_mpi_yield_when_idle=1");
   BOOST_CHECK_THROW(step_executor(job)->command({{"tessera"}, 5, 1, 1}), base::UsageError);
 }
 
 BOOST_AUTO_TEST_CASE(a_step_of_fewer_ranks_than_a_node_takes_is_one_node) {
   const Launch launch{{"tessera"}, 1, 4, 8};
-  BOOST_TEST(line(step_executor({"srun", {}, 4, 8})->command(launch)) ==
-             "srun --mpi=pmix --nodes=1 --ntasks=1 --ntasks-per-node=1 --kill-on-bad-exit=1 tessera | "
-             "OMP_NUM_THREADS=8 SRUN_CPUS_PER_TASK=8");
+  BOOST_TEST(
+      line(step_executor({"srun", {}, 4, 8})->command(launch)) ==
+      "srun --mpi=pmix --nodes=1 --ntasks=1 --ntasks-per-node=1 --kill-on-bad-exit=1 --cpus-per-task=8 tessera | "
+      "OMP_NUM_THREADS=8");
 }
 
 BOOST_AUTO_TEST_CASE(sbatch_gets_the_shape_and_the_users_words_last) {

@@ -35,7 +35,7 @@ BOOST_AUTO_TEST_CASE(ends_a_program_whose_time_is_up) {
 
 BOOST_AUTO_TEST_CASE(ends_a_program_when_asked_to_stop) {
   int asked = 0;
-  const ProgramEnd end = run_program({"sleep", "100"}, {60, {}, [&] { return ++asked > 5; }});
+  const ProgramEnd end = run_program({"sleep", "20"}, {1000, {}, [&] { return ++asked > 5; }});
   BOOST_TEST(end.stopped);
   BOOST_TEST(!end.timed_out);
   BOOST_TEST(end.exit_code == 128 + 15);
