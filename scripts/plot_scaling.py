@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Draws a scaling study: scripts/plot_scaling.py STUDY_FOLDER [--output report.png]
 
-Reads the report.json that `tessera scale report` writes there. Four parts: tokens/s and efficiency against the ideal, the
-share of a step in which ranks wait for messages, and the share in which pipeline ranks stand idle. Bars are the range over
-the runs of a point; a hollow point has more threads than cores, so that it shows what sharing cores costs; a cross on the
-axis is a number of ranks that failed.
+Reads the report.json that `tessera scale report` writes there. Four parts: tokens/s and efficiency against the ideal,
+the share of a step in which ranks wait for messages, and the share in which pipeline ranks stand idle. Bars are the
+range over the runs of a point; a hollow point has more threads than cores, so that it shows what sharing cores costs; a
+cross on the axis is a number of ranks that failed.
 """
 import argparse
 import json
