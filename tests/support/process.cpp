@@ -35,9 +35,13 @@ std::string tessera() {
 }
 
 std::string tessera_on(int ranks, const std::string& mpirun_options) {
+  return launched_on(ranks, TESSERA_BINARY, mpirun_options);
+}
+
+std::string launched_on(int ranks, const std::string& program, const std::string& mpirun_options) {
   return "OMP_NUM_THREADS=1 OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 "
          "OMPI_MCA_mpi_yield_when_idle=1 " TESSERA_LOCAL_LAUNCHER " -n " +
-         std::to_string(ranks) + " " + mpirun_options + " " + shell_quoted(TESSERA_BINARY);
+         std::to_string(ranks) + " " + mpirun_options + " " + shell_quoted(program);
 }
 
 TestFolder::TestFolder() {

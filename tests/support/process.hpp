@@ -23,6 +23,8 @@ std::string tessera();
 /// "mpirun -n N ... tessera" with the settings a small test machine needs and one thread a rank, and more options of
 /// mpirun.
 std::string tessera_on(int ranks, const std::string& mpirun_options = "");
+/// The same with another program in place of tessera.
+std::string launched_on(int ranks, const std::string& program, const std::string& mpirun_options = "");
 
 /// A new folder in the temporary folder, removed with its contents by the destructor.
 class TestFolder {

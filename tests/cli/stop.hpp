@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs that a signal meets at a chosen instant, and the proof that they went on as if it had not come.
+#pragma once
+
+#include <filesystem>
+#include <fmt/core.h>
+
+#include "cli/resume.hpp"
+#include "support/signal_gate.hpp"
+
+namespace tessera::testing {
+
+struct StopFixture : RunFixture {
+  std::string metrics = run + "/metrics.jsonl";
+
+  SignalGate gate(const GateInstant& instant) const { return {folder.path(), instant}; }
+
+  /// Starts a training in the background as $job, waits until a rank is held by the gate, runs `then` (shell text, as
+  /// "kill -USR1 $job; ") and waits for the end.
+  ProcessResult train_until(const SignalGate& gate, int ranks, const std::string& more, const std::string& then) const {
+    const std::string program =
+        ranks == 1 ? "OMP_NUM_THREADS=1 " + shell_quoted(gate.program()) : launched_on(ranks, gate.program());
+    return run_shell(program + " train --config " + shell_quoted(config) + " " + more + " & job=$!; " +
+                     gate.wait("! kill -0 $job") + then + "wait $job");
+  }
+  /// The last step of which a checkpoint is there.
+  std::int64_t newest_checkpoint() const {
+    std::int64_t newest = -1;
+    for (const auto& file : std::filesystem::directory_iterator(run + "/checkpoints"))
+      if (file.path().extension() == ".h5")
+        newest = std::max<std::int64_t>(newest, std::stoll(file.path().stem().string().substr(sizeof "step-" - 1)));
+    return newest;
+  }
+
+  /// Goes on to the end, and compares with a run that never stopped: every line of metrics, every bit of the weights.
+  void goes_on_as_undisturbed(int ranks, const std::string& more) const {
+    const std::int64_t saved = newest_checkpoint();
+    const ProcessResult second = train(more, ranks);
+    BOOST_REQUIRE_MESSAGE(second.exit_code == 0, second.errors);
+    const std::string last = fmt::format("step-{:08}.h5' (step {})\n", saved, saved);
+    BOOST_TEST(second.output.find("resumed from '" + run + "/checkpoints/" + last) != std::string::npos, second.output);
+    const ProcessResult whole = train(more + " --run.dir " + shell_quoted(folder / "whole"), ranks);
+    BOOST_REQUIRE_MESSAGE(whole.exit_code == 0, whole.errors);
+    BOOST_TEST(comparable_metrics(metrics) == comparable_metrics(folder / "whole/metrics.jsonl"),
+               boost::test_tools::per_element());
+    BOOST_TEST(
+        (tensors(run + "/checkpoints/step-00000008.h5") == tensors(folder / "whole/checkpoints/step-00000008.h5")));
+  }
+};
+
+}  // namespace tessera::testing
