@@ -36,11 +36,11 @@ struct Saver::Save {
   std::string path;
   std::int64_t step = 0;
   base::Clock::time_point begun = base::Clock::now();
-  double stalled_seconds = 0;
-  std::unique_ptr<NewFile> file;                    // rank 0
-  std::future<std::vector<std::uint64_t>> written;  // of every rank, until it is used
-  bool tiles_written = false;                       // of all ranks
-  std::future<void> published;                      // rank 0
+  double stalled_seconds = 0, work_seconds = 0;
+  std::unique_ptr<NewFile> file;  // rank 0
+  std::future<Written> written;   // of every rank, until it is used
+  bool tiles_written = false;     // of all ranks
+  std::future<double> published;  // rank 0: after so many seconds
   bool is_published = false;
 
   bool waits_for_nothing() const { return is_ready(written) && is_ready(published); }
@@ -111,7 +111,7 @@ std::optional<Saved> Saver::guarded(Action action) {
   if (!save_) return std::nullopt;
   save_->stalled_seconds += base::seconds_since(start);
   if (!save_->is_published) return std::nullopt;
-  Saved saved{save_->path, save_->step, save_->stalled_seconds, base::seconds_since(save_->begun)};
+  Saved saved{save_->path, save_->step, save_->stalled_seconds, base::seconds_since(save_->begun), save_->work_seconds};
   save_.reset();
   return saved;
 }
@@ -121,7 +121,10 @@ std::optional<Saved> Saver::begin(const RunState& state) {
   save_ = std::make_unique<Save>();
   save_->path = file_name(settings_.dir, state.step);
   save_->step = state.step;
-  guarded([&] { start(state); });
+  guarded([&] {
+    const base::Stopwatch work(save_->work_seconds);
+    start(state);
+  });
   return before;
 }
 
@@ -155,15 +158,17 @@ void Saver::copy_tiles() {
 }
 
 /// From the buffer, while training goes on. That a thread is refused shows where its work is awaited.
-std::future<std::vector<std::uint64_t>> Saver::write_beside(TileWriter writer) {
+std::future<Saver::Written> Saver::write_beside(TileWriter writer) {
   const auto work = [this](TileWriter mine) {
+    const base::Clock::time_point start = base::Clock::now();
     for (const Stretch& stretch : stretches_) mine.write(stretch);
-    return mine.finish();
+    std::vector<std::uint64_t> sums = mine.finish();
+    return Written{std::move(sums), base::seconds_since(start) - mine.paused_seconds()};
   };
   try {
     return std::async(std::launch::async, work, std::move(writer));
   } catch (const std::system_error&) {
-    std::promise<std::vector<std::uint64_t>> none;
+    std::promise<Written> none;
     none.set_exception(std::current_exception());
     return none.get_future();
   }
@@ -171,8 +176,8 @@ std::future<std::vector<std::uint64_t>> Saver::write_beside(TileWriter writer) {
 
 /// From the tiles themselves, and by this thread, as columns are gathered on the way. A rank that cannot write goes on
 /// gathering, as others wait for its columns; that it could not shows where its work is awaited.
-std::future<std::vector<std::uint64_t>> Saver::write_now(TileWriter writer) {
-  std::promise<std::vector<std::uint64_t>> written;
+std::future<Saver::Written> Saver::write_now(TileWriter writer) {
+  std::promise<Written> written;
   std::exception_ptr failure;
   std::size_t next_cut = 0, next_stretch = 0;
   for (const TensorTile& tensor : tiles_) {
@@ -187,7 +192,7 @@ std::future<std::vector<std::uint64_t>> Saver::write_now(TileWriter writer) {
   }
   try {
     if (failure) std::rethrow_exception(failure);
-    written.set_value(writer.finish());
+    written.set_value({writer.finish(), 0});
   } catch (...) {
     written.set_exception(std::current_exception());
   }
@@ -202,19 +207,24 @@ void Saver::advance() {
   if (std::find(all.begin(), all.end(), 0) != all.end()) return;
   if (save_->tiles_written) {
     comm::together(*ranks_, "checkpoint published", [&] {
-      if (ranks_->rank() == 0) save_->published.get();
+      if (ranks_->rank() == 0) save_->work_seconds += save_->published.get();
     });
     save_->is_published = true;
     return;
   }
-  std::vector<std::uint64_t> sums;
-  comm::together(*ranks_, "tiles of the checkpoint written", [&] { sums = save_->written.get(); });
-  sums = add_over_ranks(*ranks_, sums, "checksums of the checkpoint");
+  Written written;
+  comm::together(*ranks_, "tiles of the checkpoint written", [&] { written = save_->written.get(); });
+  save_->work_seconds += written.seconds;
+  const std::vector<std::uint64_t> sums = add_over_ranks(*ranks_, written.sums, "checksums of the checkpoint");
   comm::together(*ranks_, "checksums of the checkpoint written", [&] {
     if (ranks_->rank() != 0) return;
     settings_.may_publish();
     save_->file->set_sums(sums);
-    save_->published = std::async(std::launch::async, [this] { publish(); });
+    save_->published = std::async(std::launch::async, [this] {
+      const base::Clock::time_point start = base::Clock::now();
+      publish();
+      return base::seconds_since(start);
+    });
   });
   save_->tiles_written = true;
 }

@@ -32,6 +32,7 @@ struct Saved {
   std::int64_t step = 0;
   double stalled_seconds = 0;  ///< that calls of the saver took on this rank
   double seconds = 0;          ///< from begin() until it had its name
+  double work_seconds = 0;  ///< of this rank's own work for it: without pauses of a throttled writer, without waiting
 };
 
 /// Saves checkpoints from all ranks, one at a time. HDF5 lays the file out on rank 0; then every rank fills it with
@@ -67,11 +68,15 @@ class Saver {
 
  private:
   struct Save;
+  struct Written {
+    std::vector<std::uint64_t> sums;  // of each dataset, from this rank's tiles
+    double seconds = 0;               // of work beside training
+  };
   void plan_stretches();
   void start(const RunState& state);
   void copy_tiles();
-  std::future<std::vector<std::uint64_t>> write_beside(TileWriter writer);
-  std::future<std::vector<std::uint64_t>> write_now(TileWriter writer);
+  std::future<Written> write_beside(TileWriter writer);
+  std::future<Written> write_now(TileWriter writer);
   void advance();
   void publish() const;
   template <class Action>

@@ -35,12 +35,13 @@ void TileWriter::write(const Stretch& stretch) {
 }
 
 /// Sleeps until as much may have been written.
-void TileWriter::pause() const {
+void TileWriter::pause() {
   for (;;) {
     if (orders_.give_up) base::fail("'{}' was given up", path_);
     const std::int64_t rate = orders_.bytes_per_second;
     const double early = rate > 0 ? written_bytes_ / static_cast<double>(rate) - base::seconds_since(start_) : 0;
     if (early <= 0) return;
+    const base::Stopwatch paused(paused_seconds_);
     std::this_thread::sleep_for(std::chrono::duration<double>(std::min(early, kNapSeconds)));
   }
 }

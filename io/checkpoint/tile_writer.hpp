@@ -38,16 +38,18 @@ class TileWriter {
   void write(const Stretch& stretch);
   /// Flushes; returns what the stretches add to the sum64 of each dataset. Throws base::SystemError.
   std::vector<std::uint64_t> finish();
+  /// Slept to keep to the rate it was told.
+  double paused_seconds() const { return paused_seconds_; }
 
  private:
-  void pause() const;
+  void pause();
 
   std::string path_;
   std::vector<std::uint64_t> offsets_, sums_;
   const WriterOrders& orders_;
   std::optional<base::PosixFile> file_;  // of a rank that writes anything
   base::Clock::time_point start_ = base::Clock::now();
-  double written_bytes_ = 0;
+  double written_bytes_ = 0, paused_seconds_ = 0;
 };
 
 }  // namespace tessera::checkpoint
