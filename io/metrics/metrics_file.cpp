@@ -13,30 +13,42 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// Step of a line; -1 if the line is not one of ours.
-std::int64_t step_of(const std::string& line, const std::string& path) {
+struct Kind {
+  std::int64_t step = -1;  // -1: the line is not one of ours
+  bool evaluation = false, complete = false;
+};
+
+/// A held-out part of several has a line of its own; the line of all of them comes last.
+Kind kind_of(const std::string& line, const std::string& path) {
   try {
-    return json::parse(line, path).at("step").as_int();
+    const json::Json object = json::parse(line, path);
+    const bool whole = object.find("valid_loss") != nullptr;
+    return {object.at("step").as_int(), whole || object.find("valid_file") != nullptr, whole};
   } catch (const base::Error&) {
-    return -1;
+    return {};
   }
 }
 
 }  // namespace
 
 void MetricsFile::resume_at(std::int64_t step) {
-  std::string kept;
+  std::string kept, parts;  // lines of the step's evaluation wait for the one that completes it
   bool changed = false;
   std::ifstream old(path_);
   for (std::string line; std::getline(old, line);) {
-    const std::int64_t line_step = step_of(line, path_);
-    if (line_step >= 0 && line_step <= step)
-      kept += line + "\n";
-    else
+    const Kind kind = kind_of(line, path_);
+    if (kind.step < 0 || kind.step > step)
       changed = true;
+    else
+      (kind.evaluation && kind.step == step ? parts : kept) += line + "\n";
+    has_evaluation_ = has_evaluation_ || (kind.complete && kind.step == step);
     changed = changed || old.eof();  // without a line break at its end the next record would join this one
   }
   old.close();
+  if (has_evaluation_)
+    kept += parts;
+  else
+    changed = changed || !parts.empty();
   if (changed) {
     const std::string temporary = path_ + ".tmp";
     std::ofstream file(temporary, std::ios::binary);

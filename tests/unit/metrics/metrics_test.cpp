@@ -53,6 +53,26 @@ BOOST_AUTO_TEST_CASE(resuming_drops_what_will_be_computed_again_and_what_was_cut
              line(1).dump() + "\n" + line(2).dump() + "\n{\"step\":2,\"valid_loss\":3}\n" + line(3).dump() + "\n");
 }
 
+/// A crash between the lines of two held-out files leaves one of them: both come anew.
+BOOST_AUTO_TEST_CASE(an_evaluation_that_is_not_complete_is_dropped) {
+  const std::string first = line(1).dump() + "\n" + "{\"step\":1,\"valid_file\":\"a\",\"file_loss\":3}\n";
+  const std::string complete = "{\"step\":1,\"valid_loss\":3}\n", second = line(2).dump() + "\n";
+  for (const bool is_complete : {false, true}) {
+    const Path file;
+    std::ofstream(file.path) << first + (is_complete ? complete : "") + second;
+    metrics::MetricsFile metrics(file.path);
+    metrics.resume_at(1);
+    BOOST_TEST(metrics.has_evaluation() == is_complete);
+    BOOST_TEST(file.text() == (is_complete ? first + complete : line(1).dump() + "\n"));
+  }
+  const Path file;
+  std::ofstream(file.path) << first + complete + second;
+  metrics::MetricsFile later(file.path);
+  later.resume_at(2);
+  BOOST_TEST(!later.has_evaluation());  // that of step 1 is another
+  BOOST_TEST(file.text() == first + complete + second);
+}
+
 BOOST_AUTO_TEST_CASE(a_last_line_without_its_end_gets_one) {
   const Path file;
   std::ofstream(file.path) << line(1).dump();
