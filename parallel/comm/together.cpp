@@ -6,6 +6,7 @@
 #include <fmt/core.h>
 
 #include "base/error.hpp"
+#include "comm/by_rank.hpp"
 
 namespace tessera::comm {
 
@@ -21,15 +22,15 @@ void together(const Communicator& ranks, const char* what, const std::function<v
   const std::vector<std::string> all = ranks.gather_text(mine, what);
   const auto first = std::find_if(all.begin(), all.end(), [](const std::string& text) { return !text.empty(); });
   if (first == all.end()) return;
-  const auto message_of = [](const std::string& text) { return text.substr(text.find(' ') + 1); };
-  std::string message = message_of(*first);
-  if (!std::all_of(all.begin(), all.end(), [&](const std::string& text) { return text == *first; })) {
-    message.clear();
-    for (std::size_t rank = 0; rank < all.size(); ++rank)
-      if (!all[rank].empty())
-        message += fmt::format("{}rank {}: {}", message.empty() ? "" : "\n", rank, message_of(all[rank]));
-  }
-  throw base::SharedError(message, static_cast<base::ExitCode>(std::atoi(first->c_str())));
+  const int code = std::atoi(first->c_str());
+  std::vector<std::string> messages;
+  for (const std::string& text : all) messages.push_back(text.substr(text.empty() ? 0 : text.find(' ') + 1));
+  const bool alike = std::count(messages.begin(), messages.end(), messages.front()) == ranks.size();
+  std::string message = alike ? messages.front() : "";
+  if (!alike)
+    for (const std::string& line : by_rank(messages, ranks.gather_text(ranks.host(), what)))
+      message += (message.empty() ? "" : "\n") + line;
+  throw base::SharedError(message, static_cast<base::ExitCode>(code));
 }
 
 void require_equal(const Communicator& ranks, const std::string& text, const char* what, const char* remedy) {

@@ -9,8 +9,9 @@
 namespace tessera::comm {
 
 /// Runs `action`, which must send no message, on every rank and tells all how it went. If it threw on any rank, every
-/// rank throws base::SharedError with the exit code of the lowest rank that failed; equal messages are shown once,
-/// different ones with their ranks. Collective over `ranks`. `what` names the action in time-outs.
+/// rank throws base::SharedError with the exit code of the lowest rank that failed; a message of all ranks is shown
+/// alone, others with their ranks and hosts (by_rank.hpp). Collective over `ranks`. `what` names the action in
+/// time-outs.
 void together(const Communicator& ranks, const char* what, const std::function<void()>& action);
 
 /// Throws base::SharedError on every rank unless all ranks give the same `text`: the message names `what` differs, each

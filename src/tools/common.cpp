@@ -9,6 +9,7 @@
 
 #include "base/units.hpp"
 #include "base/version.hpp"
+#include "comm/by_rank.hpp"
 #include "comm/together.hpp"
 #include "config/layout.hpp"
 #include "config/option_values.hpp"
@@ -21,21 +22,23 @@
 namespace tessera::tools {
 namespace {
 
-/// Warns where a rank may use fewer cores than it has threads: each of its steps would take several times as long.
-void warn_about_affinity(const Invocation& invocation, int threads) {
+/// What each rank, and the first of each node, has to say against its threads: a step may take several times as long.
+void warn_about_threads(const Invocation& invocation, int threads) {
   const int cores = config::affinity_cores();
+  std::string of_rank, of_node;
   if (threads > cores)
-    fmt::print(
-        stderr,
-        "warning: rank {} on {} has {} threads but may use only {} core(s): start with mpirun --bind-to none, or "
-        "set run.threads\n",
-        invocation.world.rank(), invocation.world.host(), threads, cores);
+    of_rank =
+        fmt::format("{} threads, but only {} core(s) may be used: start with mpirun --bind-to none, or set run.threads",
+                    threads, cores);
   const int ranks = invocation.world.node_size(), all_cores = config::cores_for_ranks();
   if (threads > 1 && threads * ranks > all_cores && invocation.world.node_rank() == 0)
-    fmt::print(stderr,
-               "warning: {} ranks of {} threads share {} core(s) on {}: threads without work spin, and a step may take "
-               "many times as long: lower run.threads to {}\n",
-               ranks, threads, all_cores, invocation.world.host(), std::max(1, all_cores / ranks));
+    of_node = fmt::format(
+        "{} ranks of {} threads share {} core(s) of the node: threads without work spin, and a step may take many "
+        "times as long: lower run.threads to {}",
+        ranks, threads, all_cores, std::max(1, all_cores / ranks));
+  for (const std::string* text : {&of_rank, &of_node})
+    for (const std::string& line : comm::gather_by_rank(invocation.world, *text, "warnings about threads"))
+      if (invocation.is_root()) fmt::print(stderr, "warning: {}\n", line);
 }
 
 void print_flags(const std::vector<config::Flag>& flags) {
@@ -81,8 +84,8 @@ ConfigCall load_config_call(Invocation& invocation, const char* command, const s
     for (const config::Problem& missing : config::missing_keys(call.config, required)) problems.push_back(missing);
     config::throw_if_any(problems);
     call.threads = config::resolve_threads(call.config.run.threads, invocation.world.node_size());
-    warn_about_affinity(invocation, call.threads);
   });
+  warn_about_threads(invocation, call.threads);
   return call;
 }
 
@@ -273,6 +276,10 @@ train::LoadedModel load_checkpoint(const comm::Mesh& mesh, const std::string& pa
   for (const std::string& damage : model.damage) fmt::print(stderr, "warning: {}\n", damage);
   if (!model.damage.empty()) fmt::print(stderr, "warning: using '{}'\n", model.path);
   return model;
+}
+
+std::string gpu_description() {
+  return "none: built without a GPU backend";
 }
 
 std::string version_line(const tensor::Device& device) {

@@ -106,6 +106,9 @@ std::optional<comm::Mesh> make_model_mesh(const comm::Communicator& world, const
 /// train::load_model(), with a warning of rank 0 for each damaged file that was passed over. Collective over the mesh.
 train::LoadedModel load_checkpoint(const comm::Mesh& mesh, const std::string& path);
 
+/// The GPU of this rank, or why there is none.
+std::string gpu_description();
+
 /// "tessera 0.1.0 (GNU 12.2.0, Release), x86-64-v3 kernels, oneDNN 2.6.3, Open MPI 4.1.4"
 std::string version_line(const tensor::Device& device);
 

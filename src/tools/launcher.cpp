@@ -2,7 +2,9 @@
 #include "tools/launcher.hpp"
 
 #include <cstdlib>
+#include <fmt/core.h>
 #include <string_view>
+#include <unistd.h>
 
 namespace tessera::tools {
 
@@ -10,10 +12,28 @@ bool is_started_by_launcher() {
   return std::getenv("OMPI_COMM_WORLD_SIZE") || std::getenv("PMI_SIZE") || std::getenv("PMIX_RANK");
 }
 
-bool is_first_process() {
+namespace {
+
+/// Of this process, or nullptr if no launcher tells.
+const char* launched_rank() {
   for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID"})
-    if (const char* rank = std::getenv(name)) return std::string_view(rank) == "0";
-  return true;
+    if (const char* rank = std::getenv(name)) return rank;
+  return nullptr;
+}
+
+}  // namespace
+
+bool is_first_process() {
+  const char* rank = launched_rank();
+  return !rank || std::string_view(rank) == "0";
+}
+
+std::string process_name() {
+  const char* rank = launched_rank();
+  if (!rank) return "";
+  char host[256] = {};
+  const bool known = ::gethostname(host, sizeof host - 1) == 0;
+  return fmt::format("rank {} on {}: ", rank, known ? host : "an unknown host");
 }
 
 int num_started_by_launcher() {

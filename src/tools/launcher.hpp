@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <string>
+
 namespace tessera::tools {
 
 /// True if mpirun or srun started this process. To be asked before MPI starts; the environment tells.
@@ -13,5 +15,8 @@ bool is_first_process();
 /// How many processes mpirun or srun says to have started with this one, 1 if nobody says. To be asked before MPI
 /// starts. MPI counts one where it cannot speak with that launcher, and so it does in each of them.
 int num_started_by_launcher();
+
+/// "rank 3 on node7: " for messages before MPI has started; "" where no launcher started this process.
+std::string process_name();
 
 }  // namespace tessera::tools

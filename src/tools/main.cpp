@@ -55,6 +55,13 @@ int finish(int code) {
   return code == 0 ? failed : code;
 }
 
+/// Before MPI starts a process knows of the others only that a launcher started them: what is wrong with the input all
+/// find alike, and one says so; trouble with the system may be one node's, and is told by whom it meets.
+void print_early(const std::string& message, bool of_all) {
+  if (of_all && !tessera::tools::is_first_process()) return;
+  fmt::print(stderr, "error: {}{}\n", of_all ? "" : tessera::tools::process_name(), message);
+}
+
 /// Exit code if the process ends before MPI starts.
 std::optional<int> before_mpi(const Command& command, const std::vector<std::string>& arguments) {
   if (!command.before_mpi) return {};
@@ -62,10 +69,10 @@ std::optional<int> before_mpi(const Command& command, const std::vector<std::str
     const std::optional<ExitCode> code = command.before_mpi(arguments);
     return code ? std::optional(static_cast<int>(*code)) : std::nullopt;
   } catch (const tessera::base::Error& error) {
-    fmt::print(stderr, "error: {}\n", error.what());
+    print_early(error.what(), error.code() == ExitCode::usage);
     return static_cast<int>(error.code());
   } catch (const std::exception& error) {
-    fmt::print(stderr, "error: {}\n", describe(error));
+    print_early(describe(error), false);
     return static_cast<int>(ExitCode::failed);
   }
 }
@@ -87,6 +94,14 @@ bool is_alone(const Launch& launch, const tessera::comm::Communicator& world) {
   return true;
 }
 
+/// The error of one rank, which is named where there are others.
+void print_error(const tessera::comm::Communicator& world, const std::string& message) {
+  if (world.size() == 1)
+    fmt::print(stderr, "error: {}\n", message);
+  else
+    fmt::print(stderr, "error: rank {} on {}: {}\n", world.rank(), world.host(), message);
+}
+
 /// Runs the command. Errors that all ranks share end in order; an error of one rank ends the whole job at once, as the
 /// others wait for its messages.
 int run(const Command& command, tessera::tools::Invocation& invocation) {
@@ -97,15 +112,12 @@ int run(const Command& command, tessera::tools::Invocation& invocation) {
     if (world.rank() == 0) fmt::print(stderr, "error: {}\n", error.what());
     return static_cast<int>(error.code());
   } catch (const tessera::base::Error& error) {
-    if (world.size() == 1)
-      fmt::print(stderr, "error: {}\n", error.what());
-    else
-      fmt::print(stderr, "error: rank {} on {}: {}\n", world.rank(), world.host(), error.what());
+    print_error(world, error.what());
     if (world.size() == 1) return static_cast<int>(error.code());
     std::fflush(nullptr);
     world.abort(static_cast<int>(error.code()));
   } catch (const std::exception& error) {
-    fmt::print(stderr, "error: rank {} on {}: {}\n", world.rank(), world.host(), describe(error));
+    print_error(world, describe(error));
     if (world.size() == 1) return static_cast<int>(ExitCode::failed);
     std::fflush(nullptr);
     world.abort(static_cast<int>(ExitCode::failed));
@@ -132,7 +144,7 @@ int main(int argc, char** argv) {
     tessera::tools::Invocation invocation{{argv + 2, argv + argc}, world};
     return finish(run(*command, invocation));
   } catch (const std::exception& error) {  // before there were ranks that could agree
-    fmt::print(stderr, "error: MPI cannot start: {}\n", error.what());
+    print_early(fmt::format("MPI cannot start: {}", error.what()), false);
     return static_cast<int>(ExitCode::failed);
   }
 }

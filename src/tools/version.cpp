@@ -27,7 +27,7 @@ base::ExitCode print_version(Invocation& invocation) {
       {"hdf5", hdf5::library_version()},
       {"cpu", tensor::cpu_name()},
       {"cores", std::to_string(config::affinity_cores())},
-      {"gpu", "none: built without a GPU backend"},
+      {"gpu", gpu_description()},
   };
   if (call.has("json")) {
     json::Json object{json::Object{}};

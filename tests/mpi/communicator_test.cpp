@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "base/error.hpp"
+#include "comm/by_rank.hpp"
 #include "comm/together.hpp"
 #include "mpi/world.hpp"
 
@@ -204,6 +205,23 @@ std::string shared_message(const std::function<void()>& action, base::ExitCode& 
     return error.what();
   }
   return "";
+}
+
+BOOST_AUTO_TEST_CASE(what_ranks_say_is_told_in_few_lines) {
+  using Lines = std::vector<std::string>;
+  const Lines hosts{"n1", "n1", "n2", "n2"};
+  BOOST_TEST(comm::by_rank({"", "", "", ""}, hosts) == Lines{}, boost::test_tools::per_element());
+  BOOST_TEST(comm::by_rank({"a", "a", "a", "a"}, hosts) == Lines{"all 4 ranks: a"}, boost::test_tools::per_element());
+  const Lines expected{"3 ranks, the first of them 0 on n1: a", "rank 2 on n2: b"};
+  BOOST_TEST(comm::by_rank({"a", "a", "b", "a"}, hosts) == expected, boost::test_tools::per_element());
+  BOOST_TEST(comm::by_rank({"a"}, {"n1"}) == Lines{"a"}, boost::test_tools::per_element());
+
+  const Communicator& ranks = world();
+  const bool last = ranks.rank() == ranks.size() - 1;
+  const Lines told = comm::gather_by_rank(ranks, last ? "here" : "", "test");
+  BOOST_REQUIRE(told.size() == 1u);
+  if (ranks.size() > 1)
+    BOOST_TEST(told[0] == "rank " + std::to_string(ranks.size() - 1) + " on " + ranks.host() + ": here");
 }
 
 BOOST_AUTO_TEST_CASE(errors_are_shared) {
