@@ -12,6 +12,14 @@
 namespace tessera::metrics {
 namespace {
 
+/// Where standard output is closed or full a training goes on: fmt::print would throw, main looks at the end.
+void show(const std::string& text) {
+  std::fputs(text.c_str(), stdout);
+  std::fflush(stdout);
+}
+
+}  // namespace
+
 /// mpirun gives its ranks a pseudo-terminal of its own, so there its own standard output is looked at: it is the parent
 /// of the ranks on the first node.
 bool writes_to_terminal() {
@@ -22,14 +30,6 @@ bool writes_to_terminal() {
   if (readlink(link.c_str(), target, sizeof target - 1) < 0) return false;
   return std::string_view(target).starts_with("/dev/pts/") || std::string_view(target).starts_with("/dev/tty");
 }
-
-/// Where standard output is closed or full a training goes on: fmt::print would throw, main looks at the end.
-void show(const std::string& text) {
-  std::fputs(text.c_str(), stdout);
-  std::fflush(stdout);
-}
-
-}  // namespace
 
 Progress::Progress(bool silent) : silent_(silent), terminal_(writes_to_terminal()) {
   const char* no_color = std::getenv("NO_COLOR");

@@ -6,6 +6,9 @@
 
 namespace tessera::metrics {
 
+/// Whether a person looks at standard output, so that lines may be written over.
+bool writes_to_terminal();
+
 /// What the progress line shows.
 struct ProgressStep {
   std::int64_t step = 0, steps = 0;

@@ -16,7 +16,7 @@ namespace {
 
 /// Of this process, or nullptr if no launcher tells.
 const char* launched_rank() {
-  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID"})
+  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"})
     if (const char* rank = std::getenv(name)) return rank;
   return nullptr;
 }
@@ -25,6 +25,7 @@ const char* launched_rank() {
 
 bool is_first_process() {
   const char* rank = launched_rank();
+  if (!rank) rank = std::getenv("SLURM_PROCID");  // a batch script has it, too: 0
   return !rank || std::string_view(rank) == "0";
 }
 

@@ -5,11 +5,15 @@
 #include <atomic>
 #include <chrono>
 #include <csignal>
+#include <cstdio>
+#include <fmt/core.h>
 #include <pthread.h>
+#include <string>
 #include <thread>
 #include <unistd.h>
 
 #include "base/error.hpp"
+#include "metrics/progress.hpp"
 
 namespace tessera::tools {
 namespace {
@@ -17,12 +21,22 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::array kStopSignals = {SIGUSR1, SIGTERM, SIGINT};
-/// `timeout` and launchers signal the process and then its group: the same request twice within an instant.
-constexpr auto kSameRequest = std::chrono::milliseconds(500);
+/// Launchers signal the process and then its group, and Slurm's daemons the step and then the batch shell, which hands
+/// it on: the same request twice.
+constexpr auto kSameRequest = std::chrono::seconds(10);
 
 std::atomic<bool> requested = false;  // signals belong to the process, and so does this
 
-[[noreturn]] void take_signals(sigset_t signals) {
+/// By the thread that takes signals, not by a handler of one: it may print.
+void tell(int signal) {
+  const char* const name = signal == SIGUSR1 ? "SIGUSR1" : signal == SIGTERM ? "SIGTERM" : "SIGINT";
+  const std::string text = fmt::format("stop requested ({}): saving after this step; again after {} s ends at once\n",
+                                       name, kSameRequest.count());
+  std::fputs(((metrics::writes_to_terminal() ? "\n" : "") + text).c_str(), stdout);
+  std::fflush(stdout);
+}
+
+[[noreturn]] void take_signals(sigset_t signals, bool tells) {
   std::array<Clock::time_point, kStopSignals.size()> first{};
   for (;;) {
     int signal = 0;
@@ -33,13 +47,14 @@ std::atomic<bool> requested = false;  // signals belong to the process, and so d
       if (first[kind] == Clock::time_point{}) first[kind] = now;
       if (now - first[kind] > kSameRequest) _exit(128 + signal);
     }
+    if (!requested && tells) tell(signal);
     requested = true;
   }
 }
 
 }  // namespace
 
-void listen_for_stop_signals() {
+void listen_for_stop_signals(bool tells) {
   sigset_t signals;
   sigemptyset(&signals);
   for (const int signal : kStopSignals) sigaddset(&signals, signal);
@@ -47,7 +62,7 @@ void listen_for_stop_signals() {
   if (pthread_sigmask(SIG_BLOCK, &signals, nullptr) != 0) base::fail("cannot block the signals that ask to stop");
   // A reader of our output that went away costs lines, as a full disk does; it must not cost the run.
   if (std::signal(SIGPIPE, SIG_IGN) == SIG_ERR) base::fail("cannot ignore SIGPIPE");
-  std::thread(take_signals, signals).detach();  // it lives as long as the process
+  std::thread(take_signals, signals, tells).detach();  // it lives as long as the process
 }
 
 bool stop_requested() {

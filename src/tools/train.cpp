@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <fmt/core.h>
 
 #include "comm/together.hpp"
@@ -8,6 +9,7 @@
 #include "plan/memory.hpp"
 #include "tools/command.hpp"
 #include "tools/common.hpp"
+#include "tools/launcher.hpp"
 #include "tools/stop_request.hpp"
 #include "tools/submit.hpp"
 #include "train/setup.hpp"
@@ -31,7 +33,8 @@ void print_opening(const comm::Mesh& mesh, const config::Config& config, const t
 /// Before MPI starts, so that its threads leave the signals alone and one that comes early is not lost.
 std::optional<base::ExitCode> prepare_train(const std::vector<std::string>& arguments) {
   if (const std::optional<base::ExitCode> submitted = submit_training(arguments)) return submitted;
-  listen_for_stop_signals();
+  const bool quiet = std::find(arguments.begin(), arguments.end(), "--quiet") != arguments.end();
+  listen_for_stop_signals(is_first_process() && !quiet);
   return {};
 }
 

@@ -40,13 +40,5 @@ BOOST_FIXTURE_TEST_CASE(mpirun_hands_a_signal_to_all_ranks, RunFixture) {
   }
 }
 
-BOOST_FIXTURE_TEST_CASE(a_second_signal_of_a_kind_ends_the_process, RunFixture) {
-  // Standing still in the first step, where nobody looks at the request.
-  const std::string endless = " --optim.batch 1000000 --model.context 1 --optim.micro_batch 1 --model.layers 40";
-  const ProcessResult result = run_shell(tessera() + " train --config " + shell_quoted(config) + kLong + endless +
-                                         " & sleep 1; kill -TERM $!; sleep 1; kill -TERM $!; wait $!");
-  BOOST_TEST(result.exit_code == 128 + 15, result.exit_code << result.errors);
-}
-
 }  // namespace
 }  // namespace tessera::testing
