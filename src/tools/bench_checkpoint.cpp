@@ -145,7 +145,7 @@ void measure_cost(train::Replica& replica, const std::string& folder, Checkpoint
   checkpoint::Saver saver(ranks, replica.mesh().tensor(), replica.tiles(), {folder, {0, 0}, true, 0});
   checkpoint::RunState state;
   std::int64_t updates = 0;
-  const auto step = [&] { train::train_step(replica, updates + 1, updates, false); };
+  const auto step = [&] { train::train_step(replica, updates + 1, updates); };
   std::vector<double> alone, slowest, begins, lost, saves;
   for (int save = -1; save < kSaves; ++save) {  // the first one touches the copy
     std::vector<double> before;

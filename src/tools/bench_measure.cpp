@@ -53,7 +53,7 @@ void measure_steps(train::Replica& replica, std::int64_t num_warmup, std::int64_
     if (step == num_warmup + 1) before = times_so_far(replica);
     all.barrier("bench step");
     const base::Clock::time_point start = base::Clock::now();
-    train::train_step(replica, step, updates, false);
+    train::train_step(replica, step, updates);
     if (step <= num_warmup) continue;
     seconds.push_back(base::seconds_since(start));
     runs.push_back(replica.runner().last_run());

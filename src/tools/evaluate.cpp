@@ -85,7 +85,7 @@ base::ExitCode run_evaluate(Invocation& invocation) {
   std::vector<train::Evaluation> parts;
   for (std::size_t i = 0; i < texts.size(); ++i) {
     mixture.sources.push_back({texts[i].range(), texts[i].weight()});
-    parts.push_back(train::evaluate(mesh, runner, stage, texts[i].range(), settings, text_bytes[i]));
+    parts.push_back(train::evaluate(mesh, runner, stage, texts[i].range(), settings, text_bytes[i]).value());
   }
   const train::Evaluation whole = train::combine(parts, mixture);
   train::require_finite(whole, fmt::format("'{}': ", model.path));

@@ -61,10 +61,9 @@ class Windows {
   std::int64_t first(int micro) const { return settings_.max_batch * (data_rank_ + std::int64_t{micro} * data_ranks_); }
   std::int64_t batch(int micro) const { return std::min(settings_.max_batch, num_windows_ - first(micro)); }
   std::int64_t rows(int micro) const { return batch(micro) * settings_.context; }
-  int num_micro() const {
-    const std::int64_t left = num_windows_ - first(0), stride = settings_.max_batch * data_ranks_;
-    return static_cast<int>(left <= 0 ? 0 : (left + stride - 1) / stride);
-  }
+  int num_micro() const { return num_micro_of(data_rank_); }
+  /// Rank 0 has the most, as the first of each turn.
+  int most_micro() const { return num_micro_of(0); }
 
   model::MicroBatch load(int micro) {
     const std::int64_t context = settings_.context;
@@ -83,24 +82,44 @@ class Windows {
   }
 
  private:
+  int num_micro_of(std::int64_t data_rank) const {
+    const std::int64_t left = num_windows_ - settings_.max_batch * data_rank;
+    const std::int64_t stride = settings_.max_batch * data_ranks_;
+    return static_cast<int>(left <= 0 ? 0 : (left + stride - 1) / stride);
+  }
+
   const TokenRange& range_;
   const EvaluationSettings& settings_;
   std::int64_t data_rank_, data_ranks_, num_windows_;
   std::vector<std::int32_t> tokens_, targets_, starts_;
 };
 
+/// Forwards of this rank's micro-batches [first, first + count).
+void run_forwards(const comm::Mesh& mesh, pipeline::Runner& runner, model::ModelStage& stage,
+                  pipeline::Schedule schedule, int first, int count) {
+  if (count <= 0) return;
+  schedule.micro_batches = count;
+  std::vector<pipeline::Action> actions = pipeline::forward_actions(schedule, mesh.at().pipeline);
+  for (pipeline::Action& action : actions) action.micro += first;
+  runner.run(stage, actions);
+}
+
 }  // namespace
 
-Evaluation evaluate(const comm::Mesh& mesh, pipeline::Runner& runner, model::ModelStage& stage, const TokenRange& range,
-                    const EvaluationSettings& settings, std::uint64_t text_bytes) {
+std::optional<Evaluation> evaluate(const comm::Mesh& mesh, pipeline::Runner& runner, model::ModelStage& stage,
+                                   const TokenRange& range, const EvaluationSettings& settings,
+                                   std::uint64_t text_bytes) {
   Windows windows(range, settings, mesh.at().data, mesh.shape().data);
   model::ModelStage::Work work;
   work.load = [&](int micro) { return windows.load(micro); };
   work.rows = [&](int micro) { return windows.rows(micro); };
   stage.begin(std::move(work));
-  pipeline::Schedule schedule = settings.schedule;
-  schedule.micro_batches = windows.num_micro();
-  if (schedule.micro_batches > 0) runner.run(stage, pipeline::forward_actions(schedule, mesh.at().pipeline));
+  const int all = windows.most_micro(), between = settings.micro_batches_between_polls;
+  const int at_a_time = between > 0 ? between : all;
+  for (int first = 0; first < all; first += at_a_time) {  // as often on every rank
+    if (first > 0 && settings.is_abandoned()) return {};
+    run_forwards(mesh, runner, stage, settings.schedule, first, std::min(at_a_time, windows.num_micro() - first));
+  }
   Evaluation result;
   result.num_targets = range.num_tokens() - 1;
   result.text_bytes = text_bytes;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -27,12 +28,17 @@ struct EvaluationSettings {
   std::int64_t context = 0, max_batch = 0;                     ///< tokens of a window, windows at a time
   text::TokenId document_end = -1;                             ///< as of document_end()
   pipeline::Schedule schedule{pipeline::ScheduleKind::gpipe};  ///< stages and virtual stages count
+  int micro_batches_between_polls = 0;                         ///< of a data rank; 0: all, so that nobody is asked
+  /// Asked between them on all ranks, whose answers must agree: true ends the evaluation without a result.
+  std::function<bool()> is_abandoned = [] { return false; };
 };
 
 /// Evaluates the whole range in consecutive windows, forwards only. They are dealt to the data ranks in turns of
-/// max_batch. Collective over the mesh; same result on all ranks.
-Evaluation evaluate(const comm::Mesh& mesh, pipeline::Runner& runner, model::ModelStage& stage, const TokenRange& range,
-                    const EvaluationSettings& settings, std::uint64_t text_bytes);
+/// max_batch. Where polls cut it changes no bit of the result. Nothing if it was abandoned. Collective over the mesh;
+/// same result on all ranks.
+std::optional<Evaluation> evaluate(const comm::Mesh& mesh, pipeline::Runner& runner, model::ModelStage& stage,
+                                   const TokenRange& range, const EvaluationSettings& settings,
+                                   std::uint64_t text_bytes);
 
 /// Several parts of a mixture as one: tokens of each part in the proportion of its weight, or of its number of targets
 /// where no part has a weight. One part: itself.

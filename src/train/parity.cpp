@@ -124,7 +124,7 @@ ParityRecord record_run(const comm::Mesh& mesh, tensor::Device& device, const co
   std::int64_t updates = 0;
   for (std::int64_t step = 1; step <= config.run.steps; ++step) {
     const RankBytes before{0, 0, 0, mesh.data().bytes_sent(), mesh.tensor().bytes_sent(), mesh.pipeline().bytes_sent()};
-    const StepReport report = train_step(replica, step, updates, false);
+    const StepReport report = train_step(replica, step, updates);
     if (step == config.run.steps) record.bytes = measured_bytes(replica, before);
     record.losses.push_back(report.loss);
     record.grad_norms.push_back(report.grad_norm);

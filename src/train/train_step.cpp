@@ -23,7 +23,8 @@ void agree(Replica& replica, double my_loss, bool my_stop, StepReport& report, i
     const double loss = all[2 * static_cast<std::size_t>(rank)];
     if (!std::isfinite(loss) && nonfinite_rank < 0) nonfinite_rank = rank;
     report.loss += loss;
-    report.stop_requested = report.stop_requested || all[2 * static_cast<std::size_t>(rank) + 1] > 0;
+    const bool asked = all[2 * static_cast<std::size_t>(rank) + 1] > 0;
+    if (asked && report.asked_rank < 0) report.asked_rank = rank;
   }
 }
 
@@ -43,7 +44,8 @@ bool reject_nonfinite(const Replica& replica, const StepReport& report, int nonf
 
 }  // namespace
 
-StepReport train_step(Replica& replica, std::int64_t step, std::int64_t& updates, bool stop_requested) {
+StepReport train_step(Replica& replica, std::int64_t step, std::int64_t& updates,
+                      const std::function<bool()>& stop_requested) {
   const config::Config& config = replica.config();
   tensor::Device& device = replica.device();
   const double loss = replica.compute_gradients(step - 1);
@@ -52,7 +54,7 @@ StepReport train_step(Replica& replica, std::int64_t step, std::int64_t& updates
   report.step = step;
   report.tokens = replica.batches().num_targets(step - 1);
   int nonfinite_rank = -1;
-  agree(replica, loss / static_cast<double>(report.tokens), stop_requested, report, nonfinite_rank);
+  agree(replica, loss / static_cast<double>(report.tokens), stop_requested(), report, nonfinite_rank);
   report.grad_norm = replica.gradient_norm();
   report.lr = optim::learning_rate(config.optim, config.run.steps, step);
   report.skipped = reject_nonfinite(replica, report, nonfinite_rank);

@@ -9,23 +9,22 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <utility>
 
 #include "base/stopwatch.hpp"
 #include "checkpoint/saver.hpp"
 #include "comm/heartbeat.hpp"
 #include "comm/together.hpp"
 #include "config/print.hpp"
-#include "json/json.hpp"
-#include "metrics/metrics_file.hpp"
-#include "metrics/process_memory.hpp"
-#include "metrics/progress.hpp"
-#include "train/evaluate.hpp"
-#include "train/flops.hpp"
 #include "train/init_from.hpp"
+#include "train/lead_timer.hpp"
 #include "train/run_folder.hpp"
+#include "train/run_record.hpp"
 #include "train/start_record.hpp"
 #include "train/step_trace.hpp"
+#include "train/stop_agreement.hpp"
 #include "train/train_step.hpp"
+#include "train/validation.hpp"
 
 namespace tessera::train {
 namespace {
@@ -37,19 +36,20 @@ using base::seconds_since;
 class Run {
  public:
   Run(const comm::Mesh& mesh, tensor::Device& device, const config::Config& config, const RunData& data,
-      const TrainHooks& hooks, StartRecord& record)
+      const TrainHooks& hooks, StartRecord& this_start)
       : mesh_(mesh),
         ranks_(mesh.all()),
         config_(config),
         data_(data),
         hooks_(hooks),
         folder_(mesh.all(), config),
-        record_(record.begin()),
+        this_start_(this_start.begin()),
         heartbeat_(mesh.all(), config.run.dir + "/heartbeat"),
         replica_(mesh, device, config, data.mixture),
         saver_(mesh.all(), mesh.tensor(), replica_.tiles(), save_settings()),
-        progress_(mesh.all().rank() != 0 || hooks.quiet),
-        trace_(replica_, [this](const std::string& line) { progress_.line(line); }) {}
+        stop_(mesh.all(), hooks.stop_requested),
+        record_(config, mesh.all().rank() == 0, hooks.quiet),
+        trace_(replica_, [this](const std::string& line) { record_.line(line); }) {}
 
   base::ExitCode go();
 
@@ -62,12 +62,23 @@ class Run {
             checkpoint.write_rate,
             [this] { folder_.require_held_here(); }};
   }
+  LeadTimerSettings lead_settings() {
+    return {config_.run.dir,
+            save_settings().async,
+            config_.checkpoint.write_rate > 0,
+            hooks_.limits,
+            [this](const std::string& text) { record_.line(text); },
+            [](const std::string& text) { fmt::print(stderr, "warning: {}\n", text); }};
+  }
   void start();
-  StepReport take_step(std::int64_t step);
-  void append_metrics(const json::Json& line);
-  void record(const StepReport& report, double seconds);
-  void evaluate_now(std::int64_t step);
-  bool train_until(std::int64_t last);
+  void take_step(std::int64_t step);
+  void agree_to_stop();
+  void note_asked(int rank);
+  void evaluate_now();
+  bool evaluate_if_due();
+  bool save_if_due();
+  void train_until(std::int64_t last);
+  bool is_stopped(std::int64_t last) const;
   void require_finite_weights();
   void begin_save();
   void note(const std::optional<checkpoint::Saved>& saved);
@@ -81,22 +92,22 @@ class Run {
   const RunData& data_;
   const TrainHooks& hooks_;
   RunFolder folder_;
-  StartRecord& record_;
+  StartRecord& this_start_;
   comm::Heartbeat heartbeat_;
   Replica replica_;
   checkpoint::Saver saver_;
+  StopAgreement stop_;
+  std::optional<LeadTimer> lead_;  // rank 0
+  std::optional<Validation> validation_;
   checkpoint::RunState state_;
-  std::unique_ptr<metrics::MetricsFile> metrics_;  // rank 0
-  bool metrics_fail_ = false;
-  metrics::Progress progress_;
+  RunRecord record_;
   StepTrace trace_;
-  std::vector<std::uint64_t> valid_text_bytes_;  // of each held-out part
-  text::TokenId document_end_ = -1;
   std::int64_t saved_step_ = -1;  // of the newest checkpoint that has its name
+  bool evaluation_left_ = false;  // one is due that was not done
 };
 
 void Run::start() {
-  const auto say = [&](const std::string& text) { progress_.line(text); };
+  const auto say = [&](const std::string& text) { record_.line(text); };
   if (folder_.resume(replica_, data_, state_, say))
     saved_step_ = state_.step;
   else if (!config_.run.init_from.empty())
@@ -109,74 +120,48 @@ void Run::start() {
   comm::together(ranks_, "metrics file", [&] {
     const std::unique_ptr<text::Tokenizer> tokenizer = data_.first_file().tokenizer();
     state_.tokenizer = tokenizer->serialize();
-    document_end_ = document_end(config_.data, *tokenizer);
-    for (const TokenMixture::Source& source : data_.valid.sources)
-      valid_text_bytes_.push_back(target_text_bytes(source.range));
+    validation_.emplace(replica_, data_);
     if (ranks_.rank() != 0) return;
     state_.data = data_.describe();
-    metrics_ = std::make_unique<metrics::MetricsFile>(folder_.metrics_path());
-    metrics_->resume_at(state_.step);
+    record_.open(folder_.metrics_path(), state_.step);
   });
-  record_.trains(state_.step, replica_);
+  const bool evaluated = ranks_.rank() != 0 || record_.has_evaluation();
+  evaluation_left_ = ranks_.max(evaluated ? 0 : 1, "evaluation that was left") > 0 && validation_->is_due(state_.step);
+  if (ranks_.rank() == 0) lead_.emplace(lead_settings());
+  this_start_.trains(state_.step, replica_);
 }
 
-/// Rank 0. A full disk costs lines, too, if checkpoint.on_failure = continue.
-void Run::append_metrics(const json::Json& line) {
-  try {
-    metrics_->append(line);
-    metrics_fail_ = false;
-  } catch (const base::Error& error) {
-    if (config_.checkpoint.on_failure == "stop") throw;
-    if (!metrics_fail_)
-      progress_.line(
-          fmt::format("warning: {}. Training goes on without lines from step {} on", error.what(), state_.step));
-    metrics_fail_ = true;
-  }
+/// Collective. For use where something took long since the last step told of requests.
+void Run::agree_to_stop() {
+  if (stop_.is_agreed()) return;
+  stop_.ask();
+  note_asked(stop_.asked_rank());
 }
 
-void Run::record(const StepReport& report, double seconds) {
-  if (ranks_.rank() != 0) return;
-  const auto tokens = static_cast<double>(report.tokens);
-  json::Json line{json::Object{}};
-  line.set("step", report.step).set("loss", report.loss).set("lr", report.lr).set("grad_norm", report.grad_norm);
-  line.set("tokens", state_.tokens).set("seconds", seconds).set("tokens_per_second", tokens / seconds);
-  line.set("peak_memory_bytes", metrics::peak_memory_bytes());
-  if (report.skipped) line.set("skipped", true);
-  append_metrics(line);
-  const bool last = report.step == config_.run.steps;
-  if (report.step % config_.run.log_interval != 0 && !last && !report.skipped) return;
-  const optim::BatchSchedule& batches = replica_.batches().schedule();
-  const std::int64_t samples_left = batches.first_sample(config_.run.steps) - batches.first_sample(report.step);
-  const double tokens_left = static_cast<double>(samples_left) * static_cast<double>(config_.model.context);
-  progress_.step({report.step, config_.run.steps, report.loss, tokens / seconds,
-                  tokens / seconds * flops_per_token(config_.model).causal / 1e9, seconds / tokens * tokens_left});
+/// Rank 0 itself has told already what it was asked for (tools/stop_request.hpp).
+void Run::note_asked(int rank) {
+  const bool news = rank > 0 && !hooks_.stop_requested();
+  stop_.note(rank);
+  if (news) record_.line(fmt::format("stop requested on rank {}: saving after this step", rank));
 }
 
-void Run::evaluate_now(std::int64_t step) {
+/// Unless a request to stop comes first: then it is left.
+void Run::evaluate_now() {
+  evaluation_left_ = true;
   const base::TraceScope scope(trace_.get(), "evaluation", "phase");
-  const EvaluationSettings settings{config_.model.context, config_.optim.micro_batch, document_end_,
-                                    model::schedule_of(config_, mesh_.shape().pipeline, 1)};
-  std::vector<Evaluation> parts;
-  for (std::size_t i = 0; i < data_.valid.sources.size(); ++i)
-    parts.push_back(evaluate(mesh_, replica_.runner(), replica_.stage(), data_.valid.sources[i].range, settings,
-                             valid_text_bytes_[i]));
-  const Evaluation whole = combine(parts, data_.valid);
-  require_finite(whole, fmt::format("step {}: ", step));
-  if (ranks_.rank() != 0) return;
-  const auto report = [&](const std::string& of, const Evaluation& result) {
-    progress_.line(fmt::format("step {}: validation loss{} {:.4f} nats a token, {}", step, of, result.loss,
-                               result.describe_bits()));
+  Clock::time_point before = Clock::now();
+  const auto stretch = [&] {
+    if (lead_) lead_->evaluation(seconds_since(std::exchange(before, Clock::now())));
   };
-  for (std::size_t i = 0; parts.size() > 1 && i < parts.size(); ++i) {
-    const std::string& path = data_.valid.sources[i].range.file->path();
-    json::Json line{json::Object{}};
-    line.set("step", step).set("valid_file", path).set("file_loss", parts[i].loss);
-    append_metrics(line.set("file_bits_per_byte", parts[i].bits_per_byte));
-    report(fmt::format(" of '{}'", path), parts[i]);
-  }
-  json::Json line{json::Object{}};
-  append_metrics(line.set("step", step).set("valid_loss", whole.loss).set("bits_per_byte", whole.bits_per_byte));
-  report("", whole);
+  const auto lines = validation_->evaluate(state_.step, [&] {
+    stretch();
+    agree_to_stop();
+    return stop_.is_agreed();
+  });
+  stretch();
+  if (!lines) return;
+  evaluation_left_ = false;
+  record_.evaluation(*lines, state_.step);
 }
 
 /// Weights that are not finite never become finite again: saved as the newest checkpoint they would end every resume.
@@ -197,11 +182,14 @@ void Run::require_finite_weights() {
   });
 }
 
+/// Collective, as all ranks see a save published at the same time.
 void Run::note(const std::optional<checkpoint::Saved>& saved) {
   if (!saved) return;
   saved_step_ = saved->step;
-  progress_.line(fmt::format("step {}: checkpoint '{}' ({:.2f} s, of which training waited {:.2f} s)", saved->step,
-                             saved->path, saved->seconds, saved->stalled_seconds));
+  const double work_seconds = ranks_.max(saved->work_seconds, "time of the save");
+  record_.line(fmt::format("step {}: checkpoint '{}' ({:.2f} s, of which training waited {:.2f} s)", saved->step,
+                           saved->path, saved->seconds, saved->stalled_seconds));
+  if (lead_) lead_->save(work_seconds);
 }
 
 void Run::begin_save() {
@@ -216,17 +204,20 @@ void Run::saving(const std::function<void()>& action) {
     action();
   } catch (const base::SharedError& error) {
     if (config_.checkpoint.on_failure == "stop" || error.code() == base::ExitCode::diverged) throw;
-    progress_.line(fmt::format("warning: {}. Training goes on (checkpoint.on_failure = continue)", error.what()));
+    record_.line(fmt::format("warning: {}. Training goes on (checkpoint.on_failure = continue)", error.what()));
   }
 }
 
 /// At the end the last step must be saved, whatever was forgiven before.
 void Run::finish_saves() {
+  if (lead_) lead_->finish_begins();
   saving([&] { note(saver_.finish()); });
-  if (saved_step_ == state_.step) return;
-  folder_.require_held();
-  begin_save();
-  note(saver_.finish());
+  if (saved_step_ != state_.step) {
+    folder_.require_held();
+    begin_save();
+    note(saver_.finish());
+  }
+  if (lead_) lead_->finish_ended();
 }
 
 /// What ends a run on all ranks alike takes no sound checkpoint along.
@@ -234,46 +225,67 @@ void Run::finish_save_in_flight() {
   try {
     note(saver_.finish());
   } catch (const base::SharedError& error) {
-    progress_.line(fmt::format("warning: {}", error.what()));
+    record_.line(fmt::format("warning: {}", error.what()));
   }
 }
 
-StepReport Run::take_step(std::int64_t step) {
+void Run::take_step(std::int64_t step) {
   heartbeat_.set_step(step);
   const base::TraceScope scope(trace_.get(), fmt::format("step {}", step), "step");
-  return train_step(replica_, step, state_.updates, hooks_.stop_requested());
+  const Clock::time_point before = Clock::now();
+  const StepReport report = train_step(replica_, step, state_.updates, hooks_.stop_requested);
+  note_asked(report.asked_rank);
+  state_.step = report.step;
+  state_.tokens += report.tokens;
+  this_start_.step_done(state_.step);
+  if (report.skipped && ++state_.skips > config_.optim.max_skips)
+    throw base::SharedError(
+        fmt::format("step {}: {} steps were skipped as not finite, optim.max_skips = {} allows no more", report.step,
+                    state_.skips, config_.optim.max_skips),
+        base::ExitCode::diverged);
+  const optim::BatchSchedule& batches = replica_.batches().schedule();
+  record_.step(report, state_.tokens, seconds_since(before),
+               batches.first_sample(config_.run.steps) - batches.first_sample(report.step));
+  if (lead_) lead_->step(seconds_since(before));
 }
 
-/// True if a request to stop ended it.
-bool Run::train_until(std::int64_t last) {
-  const auto due = [](std::int64_t interval, std::int64_t step) { return interval > 0 && step % interval == 0; };
-  bool stop = false;
-  while (state_.step < last && !stop) {
-    const Clock::time_point before = Clock::now();
-    const StepReport report = take_step(state_.step + 1);
-    state_.step = report.step;
-    state_.tokens += report.tokens;
-    record_.step_done(state_.step);
-    if (report.skipped && ++state_.skips > config_.optim.max_skips)
-      throw base::SharedError(
-          fmt::format("step {}: {} steps were skipped as not finite, optim.max_skips = {} allows no more", report.step,
-                      state_.skips, config_.optim.max_skips),
-          base::ExitCode::diverged);
-    record(report, seconds_since(before));
-    if (!data_.valid.sources.empty() &&
-        (due(config_.run.eval_interval, state_.step) || state_.step == config_.run.steps))
-      evaluate_now(state_.step);
-    saving([&] { note(saver_.poll()); });
-    if (due(config_.checkpoint.interval, state_.step)) {
-      saving([&] { note(saver_.finish()); });
-      folder_.require_held();  // what nothing forgives
-      saving([&] { begin_save(); });
-    }
-    if (!config_.checkpoint.async) saving([&] { note(saver_.finish()); });
-    trace_.step_done(state_.step);
-    stop = report.stop_requested;
+/// Both: true if they took time in which a request to stop may have come.
+bool Run::evaluate_if_due() {
+  if (!validation_->is_due(state_.step)) return false;
+  evaluation_left_ = true;
+  if (!stop_.is_agreed()) evaluate_now();
+  return true;
+}
+
+bool Run::save_if_due() {
+  saving([&] { note(saver_.poll()); });
+  if (config_.checkpoint.interval == 0 || state_.step % config_.checkpoint.interval != 0) return false;
+  saving([&] { note(saver_.finish()); });
+  folder_.require_held();  // what nothing forgives
+  saving([&] { begin_save(); });
+  if (!config_.checkpoint.async) saving([&] { note(saver_.finish()); });
+  return true;
+}
+
+/// Until then, or until all ranks agree to stop. What an interrupted start left is done first.
+void Run::train_until(std::int64_t last) {
+  agree_to_stop();
+  if (evaluation_left_ && !stop_.is_agreed()) {
+    evaluate_now();
+    agree_to_stop();
   }
-  return stop;
+  while (state_.step < last && !stop_.is_agreed()) {
+    take_step(state_.step + 1);
+    const bool evaluated = evaluate_if_due(), saved = save_if_due();
+    trace_.step_done(state_.step);
+    if (evaluated || saved) agree_to_stop();
+  }
+}
+
+/// Whether a request to stop left something to the next start: steps, or the evaluation of the last one.
+bool Run::is_stopped(std::int64_t last) const {
+  const bool steps_left = state_.step < last, only_evaluation_left = state_.step == config_.run.steps;
+  return stop_.is_agreed() && (steps_left || (only_evaluation_left && evaluation_left_));
 }
 
 base::ExitCode Run::go() {
@@ -282,18 +294,17 @@ base::ExitCode Run::go() {
                                 ? std::min(config_.run.steps, state_.step + config_.run.stop_after)
                                 : config_.run.steps;
   if (state_.step >= config_.run.steps)
-    progress_.line(fmt::format("run.steps = {} are done: nothing to train", config_.run.steps));
-  bool stop = false;
+    record_.line(fmt::format("run.steps = {} are done: nothing to train", config_.run.steps));
   try {
-    stop = train_until(last);
+    train_until(last);
   } catch (const base::SharedError&) {
     finish_save_in_flight();
     throw;
   }
   finish_saves();
   trace_.finish();
-  progress_.finish();
-  return stop && state_.step < config_.run.steps ? base::ExitCode::stopped : base::ExitCode::done;
+  record_.finish();
+  return is_stopped(last) ? base::ExitCode::stopped : base::ExitCode::done;
 }
 
 }  // namespace
@@ -307,8 +318,8 @@ base::ExitCode train(const comm::Mesh& mesh, tensor::Device& device, const confi
     resolved = resolve(config, *data, mesh.shape().size());
   });
   hooks.begins(resolved);
-  StartRecord record(mesh.all(), resolved, hooks.version);
-  return record.tell_end([&] { return Run(mesh, device, resolved, *data, hooks, record).go(); });
+  StartRecord this_start(mesh.all(), resolved, hooks.version);
+  return this_start.tell_end([&] { return Run(mesh, device, resolved, *data, hooks, this_start).go(); });
 }
 
 }  // namespace tessera::train

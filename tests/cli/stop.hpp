@@ -2,6 +2,8 @@
 // Runs that a signal meets at a chosen instant, and the proof that they went on as if it had not come.
 #pragma once
 
+#include <algorithm>
+#include <cstdint>
 #include <filesystem>
 #include <fmt/core.h>
 
@@ -10,6 +12,14 @@
 
 namespace tessera::testing {
 
+/// How often a text holds another.
+inline int count_of(const std::string& part, const std::string& text) {
+  int count = 0;
+  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++count;
+  return count;
+}
+
+/// A run that is asked to stop at an instant.
 struct StopFixture : RunFixture {
   std::string metrics = run + "/metrics.jsonl";
 
@@ -23,7 +33,7 @@ struct StopFixture : RunFixture {
     return run_shell(program + " train --config " + shell_quoted(config) + " " + more + " & job=$!; " +
                      gate.wait("! kill -0 $job") + then + "wait $job");
   }
-  /// The last step of which a checkpoint is there.
+  /// Step of the newest checkpoint; -1: there is none.
   std::int64_t newest_checkpoint() const {
     std::int64_t newest = -1;
     for (const auto& file : std::filesystem::directory_iterator(run + "/checkpoints"))
@@ -33,7 +43,7 @@ struct StopFixture : RunFixture {
   }
 
   /// Goes on to the end, and compares with a run that never stopped: every line of metrics, every bit of the weights.
-  void goes_on_as_undisturbed(int ranks, const std::string& more) const {
+  ProcessResult goes_on_as_undisturbed(int ranks, const std::string& more) const {
     const std::int64_t saved = newest_checkpoint();
     const ProcessResult second = train(more, ranks);
     BOOST_REQUIRE_MESSAGE(second.exit_code == 0, second.errors);
@@ -43,8 +53,9 @@ struct StopFixture : RunFixture {
     BOOST_REQUIRE_MESSAGE(whole.exit_code == 0, whole.errors);
     BOOST_TEST(comparable_metrics(metrics) == comparable_metrics(folder / "whole/metrics.jsonl"),
                boost::test_tools::per_element());
-    BOOST_TEST(
-        (tensors(run + "/checkpoints/step-00000008.h5") == tensors(folder / "whole/checkpoints/step-00000008.h5")));
+    const std::string end = fmt::format("/checkpoints/step-{:08}.h5", newest_checkpoint());
+    BOOST_TEST((tensors(run + end) == tensors(folder / ("whole" + end))));
+    return second;
   }
 };
 

@@ -78,7 +78,7 @@ class Run {
   Course train_until(std::int64_t last) {
     Course course;
     while (state_.step < last) {
-      const train::StepReport report = train::train_step(*replica_, state_.step + 1, state_.updates, false);
+      const train::StepReport report = train::train_step(*replica_, state_.step + 1, state_.updates);
       state_.step = report.step;
       course.losses.push_back(report.loss);
       course.grad_norms.push_back(report.grad_norm);
