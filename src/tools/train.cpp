@@ -3,13 +3,12 @@
 #include <fmt/core.h>
 
 #include "comm/together.hpp"
-#include "config/layout.hpp"
 #include "config/print.hpp"
-#include "metrics/process_memory.hpp"
-#include "plan/memory.hpp"
 #include "tools/command.hpp"
 #include "tools/common.hpp"
+#include "tools/job_environment.hpp"
 #include "tools/launcher.hpp"
+#include "tools/opening.hpp"
 #include "tools/stop_request.hpp"
 #include "tools/submit.hpp"
 #include "train/setup.hpp"
@@ -18,14 +17,11 @@
 namespace tessera::tools {
 namespace {
 
-void print_opening(const comm::Mesh& mesh, const config::Config& config, const tensor::Device& device) {
-  fmt::print("{}\n", version_line(device));
-  const int ranks = mesh.shape().size();
-  fmt::print("layout: {}\n", config::describe(config.parallel, config::layout_of(config, ranks)));
-  fmt::print("ranks: {} of {} thread(s), {} on this node\n", ranks, device.threads(), mesh.all().node_size());
-  const auto resident = static_cast<std::uint64_t>(metrics::resident_memory_bytes());
-  fmt::print("{}\n", plan::describe(plan::predict_memory(config, {mesh.shape(), device.threads(), resident})));
-  fmt::print("{}\n", config::to_ini(config));
+/// By every rank, so that what is wrong is told once. Collective. Throws base::SharedError.
+JobEnvironment shared_job_environment(const Invocation& invocation) {
+  JobEnvironment job;
+  comm::together(invocation.world, "environment of the job", [&] { job = read_job_environment(); });
+  return job;
 }
 
 }  // namespace
@@ -48,12 +44,18 @@ base::ExitCode run_train(Invocation& invocation) {
   settle_precision(invocation, call.config);
   const comm::Mesh mesh = make_mesh(invocation.world, call.config);
   const bool quiet = call.flags.contains("quiet");
+  const JobEnvironment job = shared_job_environment(invocation);
   train::TrainHooks hooks;
   hooks.quiet = quiet;
+  hooks.limits = job.limits;
   hooks.version = version_line(*device);
   hooks.begins = [&](const config::Config& resolved) {
     print_warnings(invocation, resolved, invocation.world.size());
-    if (invocation.is_root() && !quiet) print_opening(mesh, resolved, *device);
+    const std::vector<std::string> nodes = mesh.all().gather_text(node_name(invocation.world.host()), "nodes");
+    if (!invocation.is_root() || quiet) return;
+    for (const std::string& line : opening_lines(mesh, resolved, *device, invocation.arguments, nodes, job))
+      fmt::print("{}\n", line);
+    fmt::print("\n{}\n", config::to_ini(resolved));
   };
   hooks.stop_requested = stop_requested;
   return train::train(mesh, *device, call.config, hooks);
