@@ -6,19 +6,15 @@
 #include <cmath>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <iostream>
 #include <optional>
-#include <unistd.h>
 
 #include "checkpoint/file_reader.hpp"
 #include "checkpoint/saver.hpp"
 #include "checkpoint/tiles.hpp"
-#include "comm/together.hpp"
-#include "data/prepare.hpp"
 #include "mpi/world.hpp"
+#include "parity/reshard/token_folder.hpp"
 #include "plan/memory.hpp"
-#include "support/process.hpp"
 #include "tensor/library.hpp"
 #include "train/layouts.hpp"
 #include "train/train_step.hpp"
@@ -172,40 +168,13 @@ double largest_relative(const std::vector<double>& a, const std::vector<double>&
   return most;
 }
 
-/// A folder that all ranks know with a token file, gone at the end.
-struct Fixture {
-  std::string folder = world().broadcast_text(
-      (fs::temp_directory_path() / ("tessera-reshard-" + std::to_string(getpid()))).string(), 0, "folder");
-  std::optional<data::TokenFile> file;
-  train::TokenRange tokens;
-
-  Fixture() {
-    comm::together(world(), "token file", [&] {
-      if (world().rank() != 0) return;
-      fs::create_directories(folder);
-      std::ofstream(folder + "/text.txt") << sample_text(40000);
-      data::PrepareOptions options;
-      options.inputs = {folder + "/text.txt"};
-      options.tokenizer = "bytes";
-      options.output = folder + "/tokens.h5";
-      data::prepare(options);
-    });
-    file.emplace(data::TokenFile::open(folder + "/tokens.h5"));
-    tokens = {&*file, 0, file->num_tokens()};
-  }
-  ~Fixture() {
-    world().barrier("end of the test");
-    if (world().rank() == 0) fs::remove_all(folder);
-  }
-};
-
 /// A run that never stopped, and its checkpoint half way.
 struct Undisturbed {
   std::string half, end;
   Course course;  // from the checkpoint on
 };
 
-Undisturbed train_undisturbed(const ParityCase& layout, const Fixture& fixture, const std::string& dir) {
+Undisturbed train_undisturbed(const ParityCase& layout, const TokenFolder& fixture, const std::string& dir) {
   Run run(layout, fixture.tokens);
   Undisturbed result;
   if (!run.takes_part()) return result;
@@ -216,7 +185,7 @@ Undisturbed train_undisturbed(const ParityCase& layout, const Fixture& fixture, 
   return result;
 }
 
-BOOST_FIXTURE_TEST_CASE(every_layout_resumes_what_every_layout_saved, Fixture) {
+BOOST_FIXTURE_TEST_CASE(every_layout_resumes_what_every_layout_saved, TokenFolder) {
   const std::vector<ParityCase> all = layouts();
   if (all.size() < 7 && world().rank() == 0)
     std::cout << "SKIPPED: bf16 layouts: this CPU multiplies none" << std::endl;
