@@ -99,7 +99,7 @@ base::ExitCode scale_run(const std::vector<std::string>& arguments) {
   }
   const Executor executor = executor_of(arguments);
   const ScaleCall call = read_scale_call(arguments, executor);
-  listen_for_stop_signals();
+  listen_for_stop_signals(false);
   const scaling::Folder folder(call.output);
   const scaling::Study study = open_study(call, folder);
   const scaling::RunTotals totals =
