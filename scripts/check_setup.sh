@@ -14,7 +14,7 @@ trap 'rm -rf "$scratch"' EXIT
 
 # The folders to search, as options of the compiler.
 architecture=$("$cxx" -print-multiarch 2>/dev/null || true)
-options="-isystem /usr/include/hdf5/serial -L/usr/lib/$architecture/hdf5/serial"
+options=""
 search() {
   for folder in "$1" "$1/hdf5/serial" "$1/$architecture"; do [ ! -d "$folder" ] || options="$options $2$folder"; done
 }
@@ -33,6 +33,7 @@ done); do
   IFS=":;"
 done
 IFS=$old_ifs
+options="$options -isystem /usr/include/hdf5/serial -L/usr/lib/$architecture/hdf5/serial" # Debian's place
 
 found() { printf 'found    %-24s %-9s %s\n' "$1" "$2" "$3"; }
 
@@ -113,15 +114,17 @@ check_build() {
   check_compiler
   program CMake 3.24 cmake cmake cmake cmake
   program Ninja 1.8 ninja ninja-build ninja ninja
-  compiler=$mpicc
+  compiler=$mpicc hdf5_compiler="$cxx -std=c++20"
   if command -v "$mpicc" >/dev/null; then
+    hdf5_compiler=$mpicc # parallel HDF5 includes MPI's header
     library MPI 3.1 mpi.h "MPI_VERSION MPI_SUBVERSION" "" "libopenmpi-dev openmpi-bin" openmpi "openmpi or mpich"
   else
     lacks "MPI >= 3.1 ($mpicc)" missing "libopenmpi-dev openmpi-bin" openmpi "openmpi or mpich"
   fi
+  compiler=$hdf5_compiler
+  library HDF5 1.10 hdf5.h "H5_VERS_MAJOR H5_VERS_MINOR H5_VERS_RELEASE" -lhdf5 libhdf5-dev hdf5 hdf5
   compiler="$cxx -std=c++20"
   library oneDNN 2.6 dnnl.h "DNNL_VERSION_MAJOR DNNL_VERSION_MINOR DNNL_VERSION_PATCH" -ldnnl libdnnl-dev onednn onednn
-  library HDF5 1.10 hdf5.h "H5_VERS_MAJOR H5_VERS_MINOR H5_VERS_RELEASE" -lhdf5 libhdf5-dev hdf5~mpi "hdf5 (serial)"
   library Boost.Program_options 1.74 boost/program_options.hpp BOOST_LIB_VERSION -lboost_program_options \
     libboost-program-options-dev boost+program_options boost
   library fmt 9 fmt/core.h FMT_VERSION -lfmt libfmt-dev fmt fmt

@@ -4,8 +4,12 @@
 # What every file is compiled with, kernels included.
 add_library(tessera_common_flags INTERFACE)
 target_compile_options(tessera_common_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion
-                                                      -Wnon-virtual-dtor -Werror
+                                                      -Wnon-virtual-dtor
                                                       -Wno-restrict)  # false alarms in std::string: GCC bug 105329
+# Developers build with tests. A compiler that warns of more than theirs must not keep users from building.
+if(TESSERA_TESTS)
+  target_compile_options(tessera_common_flags INTERFACE -Werror)
+endif()
 if(TESSERA_SANITIZE)
   target_compile_options(tessera_common_flags INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=all
                                                         -fno-omit-frame-pointer)
@@ -14,6 +18,10 @@ endif()
 # Programs find libraries in odd places by themselves, also those that only libraries need, which the newer form of a
 # run-time path (DT_RUNPATH) does not cover.
 target_link_options(tessera_common_flags INTERFACE "LINKER:--disable-new-dtags")
+# From {fmt} 11 on, fmt/core.h has fmt::format only if asked.
+if(fmt_VERSION VERSION_GREATER_EQUAL 11)
+  target_compile_definitions(tessera_common_flags INTERFACE FMT_DEPRECATED_HEAVY_CORE)
+endif()
 target_link_libraries(tessera_common_flags INTERFACE fmt::fmt Threads::Threads)
 
 # Bits must not depend on which multiply-adds the compiler fuses. Kernels want them fused and do not link this: of two
