@@ -23,11 +23,6 @@ std::string submissions_path(const std::string& run_dir) {
   return run_dir + "/log/submits.jsonl";
 }
 
-/// Codes after which the job script does not speak of a crash.
-bool is_orderly(int code) {
-  return code == 0 || code == 2 || code == 3 || code == 85;
-}
-
 /// ID of "job-ID.history"; "" of other names.
 std::string job_of(const std::string& name) {
   const std::string before = "job-", after = ".history";
@@ -36,6 +31,10 @@ std::string job_of(const std::string& name) {
 }
 
 }  // namespace
+
+bool is_crash(int code) {
+  return code != 0 && code != 2 && code != 3 && code != 85;
+}
 
 JobHistory parse_history(const std::string& job, const std::string& text) {
   std::map<std::int64_t, std::optional<int>> starts;  // and how they ended
@@ -54,7 +53,7 @@ JobHistory parse_history(const std::string& job, const std::string& text) {
   if (starts.empty()) return history;
   const std::int64_t last = starts.rbegin()->first;
   for (const auto& [number, code] : starts)
-    if (code ? !is_orderly(*code) : number != last) ++history.num_crashes;
+    if (code ? is_crash(*code) : number != last) ++history.num_crashes;
   history.last_code = starts.rbegin()->second;
   return history;
 }

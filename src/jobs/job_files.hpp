@@ -19,6 +19,9 @@ struct JobHistory {
   std::optional<int> last_code;  ///< of the last one, if it has ended
 };
 
+/// Whether the job script takes this exit code for that of a crash.
+bool is_crash(int code);
+
 /// The history from its text: lines "N from STEP" and "N ended CODE"; others, as "N warned SECONDS", are left out.
 JobHistory parse_history(const std::string& job, const std::string& text);
 

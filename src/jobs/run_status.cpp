@@ -223,7 +223,10 @@ void estimate_end(const RunFacts& run, double now, RunStatus& status) {
 void count_restarts(const RunFacts& run, RunStatus& status) {
   status.num_starts = static_cast<std::int64_t>(run.starts.size());
   if (!run.history) return;
-  status.restarts = run.history->num_crashes;
+  const JobHistory& history = *run.history;
+  const bool ends_with_crash = history.last_code && is_crash(*history.last_code);
+  const bool has_ended = !status.job || !status.job->is_active() || status.job->id != history.job;
+  status.restarts = history.num_crashes - (ends_with_crash && has_ended ? 1 : 0);  // no start followed the last one
   const Start* start = run.last_start();
   if (start && start->begin.job_id() == run.history->job) status.max_restarts = start->begin.max_restarts;
 }

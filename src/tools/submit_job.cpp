@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fmt/core.h>
+#include <fmt/format.h>
 #include <system_error>
 
 #include "base/error.hpp"
@@ -71,24 +72,48 @@ int parse_cores(const std::string& text) {
   return cores;
 }
 
-/// The job would end with exit code 2 when it gets a number of nodes that does not fit; here all are tried.
-void check_configuration(const SubmittedJob& job) {
-  for (int nodes = job.nodes.least; nodes <= job.nodes.most; ++nodes) {
-    const int ranks = parse_ranks(std::to_string(std::int64_t{nodes} * job.ranks_per_node), "the number of ranks");
-    std::vector<config::Problem> problems = config::validate(job.config, ranks);
-    for (const config::Problem& missing :
-         config::missing_keys(job.config, {"data.train", "run.dir", "run.steps", "optim.batch"}))
-      problems.push_back(missing);
-    if (!problems.empty() && job.nodes.is_range())
-      problems.insert(problems.begin(),
-                      {"nodes", fmt::format("--nodes = {}: the job may get {} node(s), {} rank(s), which do not fit:",
-                                            job.nodes.text(), nodes, ranks)});
-    config::throw_if_any(problems);
-    if (nodes != job.nodes.least && nodes != job.nodes.most) continue;
-    const config::Config resolved = resolve_without_training(job.config, ranks);
-    if (nodes == job.nodes.least)
-      for (const std::string& warning : config::warnings(resolved, ranks)) fmt::print(stderr, "warning: {}\n", warning);
+int ranks_on(const SubmittedJob& job, int nodes) {
+  return parse_ranks(std::to_string(std::int64_t{nodes} * job.ranks_per_node), "the number of ranks");
+}
+
+std::vector<config::Problem> problems_on(const SubmittedJob& job, int nodes) {
+  std::vector<config::Problem> problems = config::validate(job.config, ranks_on(job, nodes));
+  for (const config::Problem& missing :
+       config::missing_keys(job.config, {"data.train", "run.dir", "run.steps", "optim.batch"}))
+    problems.push_back(missing);
+  return problems;
+}
+
+/// The job would end with exit code 2 when it gets a number of nodes that does not fit: all are tried, and those that
+/// do fit are named.
+void check_range(const SubmittedJob& job) {
+  constexpr std::size_t kMostNamed = 10;
+  std::vector<std::string> fitting;
+  int misfit = 0;
+  for (int nodes = job.nodes.least; nodes <= job.nodes.most && (misfit == 0 || fitting.size() < kMostNamed); ++nodes) {
+    if (problems_on(job, nodes).empty())
+      fitting.push_back(std::to_string(nodes));
+    else if (misfit == 0)
+      misfit = nodes;
   }
+  if (misfit == 0) return;
+  std::vector<config::Problem> problems = problems_on(job, misfit);
+  const std::string remedy =
+      fitting.empty() ? "none of them fits"
+                      : fmt::format("name one that fits ({}), or a batch that all divide", fmt::join(fitting, ", "));
+  problems.insert(problems.begin(),
+                  {"nodes", fmt::format("--nodes = {}: the job may get {} node(s), {} rank(s), which do not fit: {}",
+                                        job.nodes.text(), misfit, ranks_on(job, misfit), remedy)});
+  config::throw_if_any(problems);
+}
+
+void check_configuration(const SubmittedJob& job) {
+  if (job.nodes.is_range()) check_range(job);
+  config::throw_if_any(problems_on(job, job.nodes.least));
+  const int ranks = ranks_on(job, job.nodes.least);
+  const config::Config resolved = resolve_without_training(job.config, ranks);
+  if (job.nodes.is_range()) resolve_without_training(job.config, ranks_on(job, job.nodes.most));
+  for (const std::string& warning : config::warnings(resolved, ranks)) fmt::print(stderr, "warning: {}\n", warning);
 }
 
 /// A range of nodes must not have --ntasks-per-node, as Slurm would then always give the fewest.

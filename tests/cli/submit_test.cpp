@@ -84,7 +84,8 @@ BOOST_FIXTURE_TEST_CASE(the_kept_script_trains_from_any_folder, SubmitFixture) {
 
 BOOST_FIXTURE_TEST_CASE(what_the_job_would_refuse_is_refused_now, SubmitFixture) {
   expect_error(submit("--nodes 3"), 2, "optim.batch = 8 must divide by the 3 data ranks");
-  expect_error(submit("--nodes 2-4"), 2, "--nodes = 2-4: the job may get 3 node(s), 3 rank(s), which do not fit");
+  expect_error(submit("--nodes 2-4"), 2,
+               "--nodes = 2-4: the job may get 3 node(s), 3 rank(s), which do not fit: name one that fits (2, 4)");
   expect_error(submit("--data.train=none.h5"), 2, "none.h5");
   expect_error(submit("--optim.batch=0"), 2, "optim.batch");
   expect_error(submit("--nodes=x"), 2, "--nodes = 'x' must be a number of nodes");

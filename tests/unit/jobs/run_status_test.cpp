@@ -156,6 +156,9 @@ BOOST_AUTO_TEST_CASE(restarts_are_counted_against_the_budget_of_the_job) {
   run.history = JobHistory{"12", 3, 2, {}};
   BOOST_TEST(judge(run, {}, kNow).restarts.value() == 2);
   BOOST_TEST(judge(run, {}, kNow).max_restarts.value() == 3);
+  run.history->last_code = 137;  // with a start to follow, and without
+  BOOST_TEST(judge(run, queue_of("PENDING"), kNow).restarts.value() == 2);
+  BOOST_TEST(judge(run, queue_of("FAILED"), kNow).restarts.value() == 1);
   run.history->job = "13";
   BOOST_TEST(!judge(run, {}, kNow).max_restarts.has_value());
 }
