@@ -168,9 +168,16 @@ void set_options(SubmittedJob& job, const std::map<std::string, std::string>& si
     }
 }
 
+/// What a site.env may name its program by: the folder that holds it as slurm/site.env.
+std::string home_of(const SubmittedJob& job) {
+  if (const char* home = std::getenv("TESSERA_HOME"); home && *home) return fs::absolute(home).string();
+  const fs::path slurm = fs::path(job.site).parent_path();
+  return slurm.filename() == "slurm" ? slurm.parent_path().string() : job.folder;
+}
+
 void set_variables(SubmittedJob& job, const std::vector<std::string>& arguments) {
   jobs::BatchScript& script = job.script;
-  script.variables.emplace_back("TESSERA_HOME", job.folder);
+  script.variables.emplace_back("TESSERA_HOME", home_of(job));
   if (!job.site.empty()) script.variables.emplace_back("TESSERA_SITE", job.site);
   // A site or a wrapper may have its own program, which finds the libraries that this one has found.
   const char* named = std::getenv("TESSERA_BINARY");

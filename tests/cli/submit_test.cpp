@@ -112,6 +112,7 @@ BOOST_FIXTURE_TEST_CASE(a_run_that_is_in_use_or_done_is_refused, SubmitFixture) 
 
 BOOST_FIXTURE_TEST_CASE(facts_of_the_site_stand_in_the_script, SubmitFixture) {
   fs::create_directories(folder / "slurm");
+  fs::create_directories(folder / "other");
   write_file(folder / "slurm/site.env",
              "TESSERA_RANKS_PER_NODE=2\nexport SBATCH_PARTITION=batch SBATCH_ACCOUNT=theirs SBATCH_EXCLUSIVE=exclusive "
              "SBATCH_NO_KILL=1\n");
@@ -121,6 +122,13 @@ BOOST_FIXTURE_TEST_CASE(facts_of_the_site_stand_in_the_script, SubmitFixture) {
                                  "#SBATCH --qos=low", "#SBATCH --ntasks-per-node=2"})
     BOOST_TEST(has_line(kept, line), line << " is not in\n" << kept);
   BOOST_TEST(has_line(kept, "export TESSERA_SITE=" + folder.path() + "/slurm/site.env"), kept);
+  // The site of a bundle, which names its program by its own folder.
+  fs::rename(folder / "slurm", folder / "other/slurm");
+  for (const std::string found : {"TESSERA_HOME=other", "TESSERA_SITE=other/slurm/site.env"}) {
+    const std::string shown = submit("--dry-run --run.dir=another", found).output;
+    BOOST_TEST(has_line(shown, "export TESSERA_HOME=" + folder.path() + "/other"), shown);
+    BOOST_TEST(has_line(shown, "export TESSERA_SITE=" + folder.path() + "/other/slurm/site.env"), shown);
+  }
   // sbatch would let them win over what stands in the script.
   BOOST_TEST(slurm.environment() == "SBATCH_NO_KILL=1\n");
 }
