@@ -21,12 +21,12 @@ struct ScaleCall {
   std::string text(const std::string& flag, const std::string& fallback) const;
 };
 
-/// Who starts ranks: local and slurm have the results in common with nothing else, slurm-step with slurm.
+/// Who starts ranks. A study of slurm may be continued by slurm_step, and the other way round; one of local may not.
 enum class Executor { local, slurm, slurm_step };
 
 /// Reads options. Without any that asks something, the study in the folder is continued. Throws base::UsageError.
 ScaleCall read_scale_call(const std::vector<std::string>& arguments, Executor executor);
-/// The value of --executor. `fallback` if it is not given. Throws base::UsageError.
+/// The value of --executor; if it is not given, slurm_step in a Slurm job and else local. Throws base::UsageError.
 Executor executor_of(const std::vector<std::string>& arguments);
 /// Text of `--help` for `action`.
 std::string scale_help(const char* action);

@@ -38,7 +38,8 @@ const std::vector<config::Flag> kOthers = {
     {"timeout", true, "longest time for one run (10m)"},
     {"retry", false, "run points again that failed"},
     {"sbatch", true, "one more word for sbatch, as in --sbatch=--time=30; repeats", true},
-    {"executor", true, "run: local | slurm-step (inside a job) | slurm (a job a point, and wait for them)"},
+    {"executor", true,
+     "run: local | slurm-step (in a job, and the default there) | slurm (a job a point, and wait for them)"},
     {"only", true, "run: one point, by its name"},
     {"json", false, "run: print the report as one JSON object"},
     {"quiet", false, "print no line for each run"},
@@ -173,10 +174,11 @@ std::string ScaleCall::text(const std::string& flag, const std::string& fallback
 Executor executor_of(const std::vector<std::string>& arguments) {
   const config::ParsedConfig parsed = config::load_config(arguments, all_flags());
   const auto found = parsed.flags.find("executor");
-  if (found == parsed.flags.end() || found->second.back() == "local") return Executor::local;
-  if (found->second.back() == "slurm") return Executor::slurm;
-  if (found->second.back() != "slurm-step")
-    config::refuse("--executor", found->second.back(), "local, slurm or slurm-step");
+  const bool in_a_job = std::getenv("SLURM_JOB_ID") != nullptr;
+  const std::string name = found != parsed.flags.end() ? found->second.back() : in_a_job ? "slurm-step" : "local";
+  if (name == "local") return Executor::local;
+  if (name == "slurm") return Executor::slurm;
+  if (name != "slurm-step") config::refuse("--executor", name, "local, slurm or slurm-step");
   return Executor::slurm_step;
 }
 

@@ -157,6 +157,41 @@ BOOST_FIXTURE_TEST_CASE(a_run_without_end_fails_in_time, StudyFixture) {
   BOOST_TEST(contains(late.output, "no end within 1s (--timeout)"), late.output);
 }
 
+BOOST_FIXTURE_TEST_CASE(without_a_single_rank_the_fewest_ranks_are_the_measure, StudyFixture) {
+  const ProcessResult measured = shell(scale("run --config " + shell_quoted(config) +
+                                             " --ranks 2 --no-single-rank --layouts zero=1 --mode strong --steps 1 "
+                                             "--warmup 0 --repeats 1 --json --output " +
+                                             shell_quoted(study)));
+  BOOST_REQUIRE_MESSAGE(measured.exit_code == 0, measured.errors);
+  const json::Json object = json::parse(measured.output, "output");  // nothing else is printed there
+  const json::Json& series = object.at("series").as_array()[0];
+  BOOST_TEST(series.at("baseline_ranks").as_int() == 2);
+  BOOST_TEST(series.at("rows").as_array()[0].at("efficiency").as_double() == 1.0);
+  BOOST_TEST(series.at("node").is_null());
+}
+
+BOOST_FIXTURE_TEST_CASE(bench_tells_where_it_ran_and_how_steps_spread, StudyFixture) {
+  const ProcessResult measured = run_shell(tessera_on(2) + " bench --config " + shell_quoted(config) +
+                                           " --measure 4 --warmup 0 --steps-only --json");
+  BOOST_REQUIRE_MESSAGE(measured.exit_code == 0, measured.errors);
+  const json::Json figures = json::parse(measured.output, "output");
+  const json::Json& host = figures.at("hosts").as_array()[0];
+  BOOST_TEST(host.at("ranks").as_int() == 2);
+  BOOST_TEST(host.at("threads").as_int() == 2);
+  BOOST_TEST(figures.at("busy_cores").as_int() == 2);
+  BOOST_TEST(figures.at("cores").as_int() == host.at("cores").as_int());
+  BOOST_TEST(figures.at("tokens_per_step").as_int() == 2 * 16);
+  BOOST_TEST(figures.at("matrix_gflops").is_null());
+  BOOST_TEST(figures.at("matrix_share").is_null());
+  double before = 0;
+  for (const char* name : {"least", "lower_quartile", "median", "upper_quartile", "greatest"}) {
+    const double seconds = figures.at("step_seconds").at(name).as_double();
+    BOOST_TEST(seconds >= before);
+    before = seconds;
+  }
+  BOOST_TEST(figures.at("step_seconds").at("median").as_double() == figures.at("seconds_per_step").as_double());
+}
+
 BOOST_FIXTURE_TEST_CASE(what_cannot_be_asked_is_refused, StudyFixture) {
   expect_error(shell(scale("")), 2, "needs an action");
   expect_error(shell(scale("rum")), 2, "the nearest is 'run'");
