@@ -108,7 +108,7 @@ def draw(study, output):
         labels.append("ranks share cores")
     figure.legend(handles, labels, loc="upper center", ncol=len(labels), frameon=False)
     figure.tight_layout(rect=(0, 0, 1, 0.95))
-    figure.savefig(output, dpi=100)
+    figure.savefig(output, dpi=90)
 
 
 def main():
