@@ -10,10 +10,12 @@
 #include <system_error>
 
 #include "base/error.hpp"
-#include "base/posix_file.hpp"
 #include "json/json.hpp"
 
 namespace tessera::train {
+
+namespace fs = std::filesystem;
+
 namespace {
 
 constexpr double kMargin = 1.5;
@@ -84,10 +86,17 @@ std::optional<LeadTime> read_lead_time(const std::string& run_dir) {
   }
 }
 
-void write_lead_time(const std::string& run_dir, const LeadTime& lead) {
+/// Without flushes, which training would wait for: it is only advice, and half a file is known for what it is.
+bool write_lead_time(const std::string& run_dir, const LeadTime& lead) {
+  const std::string path = path_of(run_dir), temporary = path + ".tmp";
   std::error_code error;
-  std::filesystem::create_directories(std::filesystem::path(path_of(run_dir)).parent_path(), error);
-  base::replace_file(path_of(run_dir), to_text(lead));  // says if the folder could not be made
+  fs::create_directories(fs::path(path).parent_path(), error);
+  std::ofstream file(temporary, std::ios::binary);
+  file << to_text(lead);
+  file.close();
+  if (!file) return false;
+  fs::rename(temporary, path, error);
+  return !error;
 }
 
 }  // namespace tessera::train

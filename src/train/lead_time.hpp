@@ -24,6 +24,7 @@ struct LeadTime {
   int needed_seconds() const;
   /// "a stop takes up to 3.2 s: step 1.1, save 2.1"
   std::string describe() const;
+  bool operator==(const LeadTime&) const = default;
 };
 
 /// Time that is left between a signal and the end, as the job's environment tells; nothing: not told.
@@ -40,7 +41,7 @@ std::vector<std::string> warnings(const LeadTime& lead, const StopLimits& limits
 /// is only advice.
 std::optional<LeadTime> read_lead_time(const std::string& run_dir);
 
-/// Writes that file. Throws base::Error.
-void write_lead_time(const std::string& run_dir, const LeadTime& lead);
+/// Writes that file; false if it cannot.
+bool write_lead_time(const std::string& run_dir, const LeadTime& lead);
 
 }  // namespace tessera::train

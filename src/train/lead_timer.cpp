@@ -4,8 +4,6 @@
 #include <algorithm>
 #include <fmt/core.h>
 
-#include "base/error.hpp"
-
 namespace tessera::train {
 
 LeadTimer::LeadTimer(LeadTimerSettings settings) : settings_(std::move(settings)) {
@@ -53,10 +51,10 @@ LeadTime LeadTimer::lead() const {
 }
 
 void LeadTimer::keep() {
-  try {
-    write_lead_time(settings_.run_dir, lead());
-  } catch (const base::Error&) {  // it is only advice, and the save tells of a full disk
-  }
+  const LeadTime now = lead();
+  if (now == kept_) return;
+  kept_ = now;
+  write_lead_time(settings_.run_dir, now);  // if it cannot, saves will tell
 }
 
 void LeadTimer::tell() {

@@ -47,6 +47,7 @@ class LeadTimer {
   int num_steps_ = 0;
   double step_seconds_ = 0, evaluation_seconds_ = 0, save_seconds_ = 0;
   std::optional<base::Clock::time_point> finish_began_;
+  LeadTime kept_;
   std::string told_;
   bool warned_ = false;
 };
