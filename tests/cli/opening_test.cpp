@@ -66,6 +66,20 @@ BOOST_FIXTURE_TEST_CASE(a_job_of_slurm_is_named, RunFixture) {
   expect_in(opening_line(result.output, "lead time: "), "; it comes 180 s before");
 }
 
+BOOST_FIXTURE_TEST_CASE(ranks_are_told_by_node, RunFixture) {
+  const std::string program = folder / "two_a_node";
+  write_file(program, "#!/bin/sh\nexport SLURMD_NODENAME=n$((OMPI_COMM_WORLD_RANK / 2))\nexec " +
+                          shell_quoted(TESSERA_BINARY) + " \"$@\"\n");
+  std::filesystem::permissions(program, std::filesystem::perms::owner_all);
+  for (const auto& [ranks, expected] :
+       {std::pair{3, "ranks: 3 on 2 nodes: n0 (2), n1 (1)"}, std::pair{4, "ranks: 4, 2 on each of 2 nodes: n0, n1"}}) {
+    const ProcessResult result = run_shell(launched_on(ranks, program) + " train --config " + shell_quoted(config) +
+                                           " --optim.batch 12 --run.stop_after 1");
+    BOOST_REQUIRE_MESSAGE(result.exit_code == 0, result.errors);
+    BOOST_TEST(opening_line(result.output, "ranks: ") == expected);
+  }
+}
+
 BOOST_FIXTURE_TEST_CASE(sixteen_ranks_tell_each_thing_once, RunFixture) {
   const std::string options = "--optim.batch 16 --checkpoint.interval 4 ";
   const std::string alone = train(options + "--run.dir " + shell_quoted(folder / "alone")).output;
