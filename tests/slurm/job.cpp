@@ -28,9 +28,11 @@ JobFixture::~JobFixture() {
   }
 }
 
-/// The program that the job is to run: tessera, or a script that makes steps slow and adds options of later starts.
+/// The program that the job is to run: tessera, or a script that makes steps slow, holds a rank, or adds options to
+/// later starts.
 std::string JobFixture::program() const {
-  if (pace == 0 && later.empty()) return TESSERA_BINARY;
+  if (pace == 0 && later.empty() && !held) return TESSERA_BINARY;
+  const std::string trains = held ? SignalGate(folder.path(), *held).program() : TESSERA_BINARY;
   std::string text = "#!/bin/sh\n[ \"$1\" = train ] || exec " + shell_quoted(TESSERA_BINARY) + " \"$@\"\n";
   if (!later.empty()) text += "[ \"${SLURM_RESTART_COUNT:-0}\" = 0 ] || set -- \"$@\" " + later + "\n";
   if (pace > 0) {
@@ -43,9 +45,16 @@ std::string JobFixture::program() const {
         folder / "shim.so", folder / "page", metrics, pace * 1e6);
   }
   const std::string path = folder / "tessera";
-  write_file(path, text + "exec " + shell_quoted(TESSERA_BINARY) + " \"$@\"\n");
+  write_file(path, text + "exec " + shell_quoted(trains) + " \"$@\"\n");
   fs::permissions(path, fs::perms::owner_all);
   return path;
+}
+
+std::string JobFixture::options(int interval) const {
+  if (as_configured) return " ";
+  return fmt::format(
+      " --run.steps={} --run.eval_interval=0 --model.hidden=128 --model.heads=4 --checkpoint.interval={} ", total_steps,
+      interval);
 }
 
 bool JobFixture::submit(const std::string& launcher, const std::string& sbatch_options, const std::string& options) {
@@ -56,8 +65,7 @@ bool JobFixture::submit(const std::string& launcher, const std::string& sbatch_o
                    (launcher == "srun" ? " TESSERA_LAUNCHER_OPTIONS=--wait=10" : "") + "; sbatch --parsable " + nodes +
                    " --output=" + shell_quoted(log_file) + " " + sbatch_options + " " +
                    shell_quoted(TESSERA_SOURCE_DIR "/slurm/" + script) + " " + shell_quoted(config) + " " +
-                   (members.empty() ? "" : shell_quoted(folder / "members")) + this->options() +
-                   "--checkpoint.interval=" + std::to_string(save_interval) + " " + options);
+                   (members.empty() ? "" : shell_quoted(folder / "members")) + this->options(save_interval) + options);
   BOOST_REQUIRE_MESSAGE(submitted.exit_code == 0, submitted.errors);
   id = submitted.output.substr(0, submitted.output.find('\n'));
   return true;
@@ -94,6 +102,10 @@ void JobFixture::wait_for_job(const std::string& what, double seconds, const std
 
 void JobFixture::wait_for_steps(std::int64_t steps) const {
   wait_for_job("training", 120, [&] { return num_steps() >= steps; });
+}
+
+void JobFixture::wait_for_gate() const {
+  wait_for_job("held rank", 120, [&] { return fs::exists(folder / "reached"); });
 }
 
 void JobFixture::wait_for_requeue(int restarts) const {

@@ -4,10 +4,12 @@
 #include <boost/test/unit_test.hpp>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "cli/fixture.hpp"
 #include "slurm/cluster.hpp"
+#include "support/signal_gate.hpp"
 
 namespace tessera::testing {
 
@@ -23,10 +25,12 @@ struct JobFixture : RunFixture {
   std::string script = "train.sbatch";  ///< of the folder slurm/
   std::string members;                  ///< options of each member of a sweep, a line each; "": no sweep
   std::string alone;                    ///< options that train_alone() has beside its own
+  bool as_configured = false;           ///< trains as the configuration says, without the options of this fixture
   std::int64_t total_steps = 1000000;
-  int save_interval = 0;  ///< steps between the checkpoints of the job
-  double pace = 0;        ///< seconds that a step takes at least, waiting, so that no core is busy
-  std::string later;      ///< options of "tessera train" behind all others, from the second start of the job on
+  int save_interval = 0;            ///< steps between the checkpoints of the job
+  double pace = 0;                  ///< seconds that a step takes at least, waiting, so that no core is busy
+  std::optional<GateInstant> held;  ///< when a rank is held until a signal comes
+  std::string later;  ///< options of "tessera train" behind all others, from the second start of the job on
 
   JobFixture() { change_config("log_interval = 1\n", "log_interval = 1000000\n"); }
   /// Cancels the job if it has not ended.
@@ -36,7 +40,7 @@ struct JobFixture : RunFixture {
   bool submit(const std::string& launcher, const std::string& sbatch_options = "", const std::string& options = "");
   /// Trains as the job does, but without Slurm.
   ProcessResult train_alone(const std::string& options, int ranks = 2) const {
-    return train(this->options() + "--checkpoint.interval=0 " + alone + " " + options, ranks);
+    return train(this->options(0) + alone + " " + options, ranks);
   }
 
   /// Replaces a text in the configuration, which each start of the job reads anew.
@@ -51,6 +55,8 @@ struct JobFixture : RunFixture {
   /// Waits as wait_for does and tells all there is to know about the job if that takes too long.
   void wait_for_job(const std::string& what, double seconds, const std::function<bool()>& condition) const;
   void wait_for_steps(std::int64_t steps) const;
+  /// Waits until a rank is held.
+  void wait_for_gate() const;
   /// Waits until Slurm has the job for its next start, `restarts` counted.
   void wait_for_requeue(int restarts) const;
   /// Waits for the end of the job in `state`; if it is requeued, it need not wait for two minutes.
@@ -63,9 +69,7 @@ struct JobFixture : RunFixture {
 
  private:
   std::string program() const;
-  std::string options() const {
-    return " --run.steps=" + std::to_string(total_steps) + " --run.eval_interval=0 --model.hidden=128 --model.heads=4 ";
-  }
+  std::string options(int interval) const;
 };
 
 }  // namespace tessera::testing
