@@ -123,7 +123,8 @@ glibc=$(objects | xargs readelf --version-info --wide 2>/dev/null |
   echo "bin/tessera and bin/mpirun run where the C library is ${glibc#GLIBC_} or newer (ldd --version)."
   echo "slurm/README.md and docs/without-root.md of Tessera say more. What is inside:"
   "$bundle/bin/tessera" version | sed 's/^/  /'
-  (cd "$bundle/lib" && echo ./*.so*) | sed 's/\.\///g' | fold -s -w 118 | sed 's/^/  /'
+  (cd "$bundle/lib" && echo lib*) | fold -s -w 118 | sed "s/^/  /"
 } >"$bundle/README"
 tar -C "$scratch" --sort=name --owner=0 --group=0 --numeric-owner -czf "$output" tessera
-echo "'$output': $(du -k "$output" | cut -f 1) KiB, $(du -sk "$bundle" | cut -f 1) KiB unpacked, needs glibc ${glibc#GLIBC_}"
+kib() { du -sk "$1" | cut -f 1; }
+echo "'$output': $(kib "$output") KiB, $(kib "$bundle") KiB unpacked, needs glibc ${glibc#GLIBC_}"

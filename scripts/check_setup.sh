@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Says what Tessera needs and where it is found: scripts/setup.sh --check [build | quickstart | test] calls this. Exit code
-# 0 if all is there, 1 if something is missing or too old, by its names in Debian, in Spack and as a module of clusters.
+# Says what Tessera needs and where it is found: scripts/setup.sh --check [build | quickstart | test] calls this. Exit
+# code 0 if all is there, 1 if something is missing or too old, with its names in Debian, in Spack and as a module.
 # Needs neither root nor a package manager. Looks where CMake will: in CMAKE_PREFIX_PATH, beside the folders of CPATH,
 # LIBRARY_PATH and LD_LIBRARY_PATH, and where the compiler looks. MPI is that of MPI_C_COMPILER (mpicc unless set).
 set -eu

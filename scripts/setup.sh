@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Installs the Debian packages that Tessera needs, if they are absent: scripts/setup.sh build | quickstart | test
-# scripts/setup.sh --check [...] installs nothing and says what is there and what is missing; so it does on other systems:
-# on a cluster, load the modules of your site (docs/without-root.md).
+# scripts/setup.sh --check [...] installs nothing and says what is there and what is missing, and so does the script on
+# other systems: on a cluster, load the modules of your site (docs/without-root.md).
 set -eu
 
 build="g++ cmake ninja-build libopenmpi-dev openmpi-bin libdnnl-dev libhdf5-dev libboost-program-options-dev

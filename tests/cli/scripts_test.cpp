@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// How the scripts count tests: what went wrong must never look like a pass.
+// How the scripts count tests: what went wrong must never look like a pass. What they say of libraries that are
+// missing.
+#include <filesystem>
+#include <sstream>
+
 #include "cli/fixture.hpp"
 
 namespace tessera::testing {
@@ -26,6 +30,79 @@ BOOST_AUTO_TEST_CASE(what_is_not_a_pass_is_a_failure) {
              "9 1 0\n");
   BOOST_TEST(counts_of("1: 1 test case out of 1 exploded\n") == "0 1 0\n");
   BOOST_TEST(counts_of("1: Segmentation fault\n") == "0 1 0\n");
+}
+
+const std::string kScripts = TESSERA_SOURCE_DIR "/scripts/";
+
+/// The environment beside `settings` must name no other folders with libraries.
+ProcessResult check_setup(const std::string& settings, const std::string& what = "build") {
+  return run_shell("unset CPATH LIBRARY_PATH LD_LIBRARY_PATH CXX MPI_C_COMPILER; " + settings + " " +
+                   shell_quoted(kScripts + "setup.sh") + " --check " + what);
+}
+
+BOOST_AUTO_TEST_CASE(a_missing_library_is_named_as_packages_and_as_a_module) {
+  const ProcessResult result = check_setup("MPI_C_COMPILER=no-such-mpicc");
+  BOOST_TEST(result.exit_code == 1);
+  const std::string line =
+      "missing  MPI >= 3.1 (no-such-mpicc) Debian: libopenmpi-dev openmpi-bin; Spack: openmpi; module: openmpi or "
+      "mpich\n";
+  BOOST_TEST(result.output.find(line) != std::string::npos, result.output << result.errors);
+  BOOST_TEST(result.output.find("found    CMake ") != std::string::npos, result.output);
+  BOOST_TEST(check_setup("", "everything").exit_code == 2);
+}
+
+BOOST_AUTO_TEST_CASE(an_old_library_in_a_folder_of_ones_own_is_too_old) {
+  const TestFolder folder;
+  std::filesystem::create_directories(folder / "my/include");
+  write_file(folder / "my/include/xxhash.h",
+             "#define XXH_VERSION_MAJOR 0\n#define XXH_VERSION_MINOR 7\n#define XXH_VERSION_RELEASE 4\n");
+  for (const std::string& found_by :
+       {"CMAKE_PREFIX_PATH=/none:" + shell_quoted(folder / "my"), "CPATH=" + shell_quoted(folder / "my/include")}) {
+    const ProcessResult result = check_setup(found_by);
+    BOOST_TEST(result.exit_code == 1);
+    BOOST_TEST(result.output.find("\n0.7.4    xxHash >= 0.8            Debian: libxxhash-dev; Spack: xxhash;") !=
+                   std::string::npos,
+               result.output << result.errors);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(without_a_package_manager_setup_says_what_is_here) {
+  const TestFolder folder;
+  const std::string links = "cp -rs /usr/bin " + shell_quoted(folder / "bin") + " && rm -f " +
+                            shell_quoted(folder / "bin/dpkg-query") + " && PATH=" + shell_quoted(folder / "bin");
+  const ProcessResult result = run_shell(links + " " + shell_quoted(kScripts + "setup.sh") + " build");
+  BOOST_TEST(result.output.find("This is no Debian system, so nothing is installed.") == 0U, result.errors);
+  BOOST_TEST(result.output.find("\nfound    CMake ") != std::string::npos, result.output << result.errors);
+}
+
+BOOST_AUTO_TEST_CASE(packages_are_the_same_in_scripts_and_readme) {
+  const std::string setup = read_file(kScripts + "setup.sh");
+  const std::size_t begin = setup.find("\nbuild=\"") + 8;
+  std::istringstream packages(setup.substr(begin, setup.find('"', begin) - begin));
+  const std::string check = read_file(kScripts + "check_setup.sh"), readme = read_file(TESSERA_SOURCE_DIR "/README.md");
+  int count = 0;
+  for (std::string package; packages >> package; ++count) {
+    BOOST_TEST(check.find(package) != std::string::npos, package << " is not in check_setup.sh");
+    const bool is_library = package.find("-dev") != std::string::npos;
+    BOOST_TEST((!is_library || readme.find(package) != std::string::npos), package << " is not in README.md");
+  }
+  BOOST_TEST(count >= 10);
+}
+
+BOOST_AUTO_TEST_CASE(what_cannot_be_bundled_or_fetched_is_said) {
+  const TestFolder folder;
+  const ProcessResult bundle = run_shell("TESSERA_BINARY=/bin/true " + shell_quoted(kScripts + "bundle.sh") + " " +
+                                         shell_quoted(folder / "bundle.tar.gz"));
+  BOOST_TEST(bundle.exit_code == 1);
+  BOOST_TEST(bundle.errors.starts_with("error: "), bundle.errors);
+  BOOST_TEST(!std::filesystem::exists(folder / "bundle.tar.gz"));
+
+  const ProcessResult fetched =
+      run_shell("PIP_INDEX_URL=http://127.0.0.1:9/ PIP_NO_CACHE_DIR=1 " + shell_quoted(kScripts + "onednn3.sh") + " " +
+                shell_quoted(folder / "onednn"));
+  BOOST_TEST(fetched.exit_code == 1);
+  BOOST_TEST(fetched.errors.starts_with("no oneDNN 3 from PyPI: "), fetched.errors);
+  BOOST_TEST(!std::filesystem::exists(folder / "onednn/complete"));
 }
 
 }  // namespace
