@@ -47,8 +47,8 @@ void tell(int signal) {
       if (first[kind] == Clock::time_point{}) first[kind] = now;
       if (now - first[kind] > kSameRequest) _exit(128 + signal);
     }
-    if (!requested && tells) tell(signal);
-    requested = true;
+    const bool is_first = !requested.exchange(true);  // before it is told, as nobody may read what it tells
+    if (is_first && tells) tell(signal);
   }
 }
 
