@@ -73,7 +73,7 @@ class Run {
   void start();
   void take_step(std::int64_t step);
   void agree_to_stop();
-  void note_asked(int rank);
+  void tell_of_stop();
   void evaluate_now();
   bool evaluate_if_due();
   bool save_if_due();
@@ -133,16 +133,15 @@ void Run::start() {
 
 /// Collective. For use where something took long since the last step told of requests.
 void Run::agree_to_stop() {
-  if (stop_.is_agreed()) return;
-  stop_.ask();
-  note_asked(stop_.asked_rank());
+  if (!stop_.is_agreed() && stop_.ask()) tell_of_stop();
 }
 
-/// Rank 0 itself has told already what it was asked for (tools/stop_request.hpp).
-void Run::note_asked(int rank) {
-  const bool news = rank > 0 && !hooks_.stop_requested();
-  stop_.note(rank);
-  if (news) record_.line(fmt::format("stop requested on rank {}: saving after this step", rank));
+/// Collective, once it is agreed. Rank 0 has told already if it was asked itself (tools/stop_request.hpp).
+void Run::tell_of_stop() {
+  const int rank = stop_.asked_rank();
+  if (rank == 0) return;
+  const std::string host = ranks_.broadcast_text(ranks_.host(), rank, "host that was asked to stop");
+  record_.line(fmt::format("stop requested of rank {} on {}: saving after this step", rank, host));
 }
 
 /// Unless a request to stop comes first: then it is left.
@@ -234,7 +233,8 @@ void Run::take_step(std::int64_t step) {
   const base::TraceScope scope(trace_.get(), fmt::format("step {}", step), "step");
   const Clock::time_point before = Clock::now();
   const StepReport report = train_step(replica_, step, state_.updates, hooks_.stop_requested);
-  note_asked(report.asked_rank);
+  stop_.note(report.asked_rank);
+  if (stop_.is_agreed()) tell_of_stop();
   state_.step = report.step;
   state_.tokens += report.tokens;
   this_start_.step_done(state_.step);

@@ -61,7 +61,7 @@ BOOST_FIXTURE_TEST_CASE(a_stopped_rank_is_named, WatchdogFixture) {
     BOOST_TEST(errors.find("parallel.timeout = 3") != std::string::npos, errors);
     const std::size_t at = errors.find(": step ");
     BOOST_REQUIRE_MESSAGE(at != std::string::npos, errors);
-    // The rank is stopped at some instant after the line of its last step was read: maybe in the evaluation of that one.
+    // The rank is stopped at some instant after the line of its last step was read, in an evaluation of it or later.
     const int steps_later = std::stoi(errors.substr(at + 7)) - std::stoi(outcome.step);
     BOOST_TEST((steps_later >= 0 && steps_later <= 3), steps_later << errors);
     fs::remove_all(run);
