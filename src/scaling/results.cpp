@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "scaling/results.hpp"
 
-#include <cerrno>
-#include <cstring>
+#include <algorithm>
 #include <filesystem>
 #include <fmt/core.h>
 #include <fmt/ranges.h>

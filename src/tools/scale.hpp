@@ -11,9 +11,15 @@
 
 namespace tessera::tools {
 
+enum class ScaleAction : bool { run, submit };
+
+/// Who starts ranks. A study of slurm may be continued by slurm_step, and the other way round; one of local may not.
+enum class Executor { local, slurm, slurm_step };
+
 /// Options of `scale run` and `scale submit`, read and checked.
 struct ScaleCall {
   config::ParsedFlags flags;
+  Executor executor = Executor::local;
   std::string output;          ///< full path of the study's folder
   scaling::Question question;  ///< from the options, or else from the folder
   double timeout_seconds = 600;
@@ -21,15 +27,10 @@ struct ScaleCall {
   std::string text(const std::string& flag, const std::string& fallback) const;
 };
 
-/// Who starts ranks. A study of slurm may be continued by slurm_step, and the other way round; one of local may not.
-enum class Executor { local, slurm, slurm_step };
-
 /// Reads options. Without any that asks something, the study in the folder is continued. Throws base::UsageError.
-ScaleCall read_scale_call(const std::vector<std::string>& arguments, Executor executor);
-/// The value of --executor; if it is not given, slurm_step in a Slurm job and else local. Throws base::UsageError.
-Executor executor_of(const std::vector<std::string>& arguments);
-/// Text of `--help` for `action`.
-std::string scale_help(const char* action);
+ScaleCall read_scale_call(const std::vector<std::string>& arguments, ScaleAction action);
+/// Text of `--help`.
+std::string scale_help(ScaleAction action);
 
 /// Full path of this program.
 std::string program_path();

@@ -38,16 +38,19 @@ const std::vector<config::Flag> kOthers = {
     {"timeout", true, "longest time for one run (10m)"},
     {"retry", false, "run points again that failed"},
     {"sbatch", true, "one more word for sbatch, as in --sbatch=--time=30; repeats", true},
+    {"quiet", false, "print no line for each run or job"},
+};
+const std::vector<config::Flag> kOfRun = {
     {"executor", true,
-     "run: local | slurm-step (in a job, and the default there) | slurm (a job a point, and wait for them)"},
-    {"only", true, "run: one point, by its name"},
-    {"json", false, "run: print the report as one JSON object"},
-    {"quiet", false, "print no line for each run"},
+     "local | slurm-step (in a job, and the default there) | slurm (a job a point, and wait for them)"},
+    {"only", true, "one point, by its name"},
+    {"json", false, "print the report as one JSON object"},
 };
 
-std::vector<config::Flag> all_flags() {
+std::vector<config::Flag> flags_of(ScaleAction action) {
   std::vector<config::Flag> flags = kQuestions;
   flags.insert(flags.end(), kOthers.begin(), kOthers.end());
+  if (action == ScaleAction::run) flags.insert(flags.end(), kOfRun.begin(), kOfRun.end());
   return flags;
 }
 
@@ -171,39 +174,54 @@ std::string ScaleCall::text(const std::string& flag, const std::string& fallback
   return has(flag) ? flags.flags.at(flag).back() : fallback;
 }
 
-Executor executor_of(const std::vector<std::string>& arguments) {
-  const config::ParsedConfig parsed = config::load_config(arguments, all_flags());
-  const auto found = parsed.flags.find("executor");
+namespace {
+
+/// The value of --executor; if it is not given, slurm_step in a Slurm job and else local.
+Executor executor_of(const ScaleCall& call) {
   const bool in_a_job = std::getenv("SLURM_JOB_ID") != nullptr;
-  const std::string name = found != parsed.flags.end() ? found->second.back() : in_a_job ? "slurm-step" : "local";
+  const std::string name = call.text("executor", in_a_job ? "slurm-step" : "local");
   if (name == "local") return Executor::local;
   if (name == "slurm") return Executor::slurm;
   if (name != "slurm-step") config::refuse("--executor", name, "local, slurm or slurm-step");
   return Executor::slurm_step;
 }
 
-ScaleCall read_scale_call(const std::vector<std::string>& arguments, Executor executor) {
-  const config::ParsedConfig parsed = config::load_config(arguments, all_flags());
+void check_use(const ScaleCall& call) {
+  const bool queues = call.executor == Executor::slurm;
+  if (call.has("sbatch") && !queues)
+    base::fail_usage("--sbatch = '{}' has no use without jobs: use `tessera scale submit`, or --executor slurm",
+                     call.text("sbatch", ""));
+  if (call.has("only") && queues)
+    base::fail_usage("--only = '{}' has no use with --executor slurm: leave it out", call.text("only", ""));
+}
+
+}  // namespace
+
+ScaleCall read_scale_call(const std::vector<std::string>& arguments, ScaleAction action) {
+  const config::ParsedConfig parsed = config::load_config(arguments, flags_of(action));
   if (!parsed.positional.empty())
     base::fail_usage("'{}' is not understood: options start with --, as in --config FILE", parsed.positional.front());
   ScaleCall call;
   call.flags = parsed;
+  call.executor = action == ScaleAction::submit ? Executor::slurm : executor_of(call);
+  check_use(call);
   if (call.text("output", "").empty()) base::fail_usage("--output is missing: name the folder of the study");
   call.output = fs::absolute(call.text("output", "")).lexically_normal().string();
   while (call.output.size() > 1 && call.output.back() == '/') call.output.pop_back();
-  call.timeout_seconds =
-      config::parse_or_refuse("--timeout", call.text("timeout", "10m"), "a time > 0, as in 90, 10m, 2h",
-                              [](const std::string& text) { return base::parse_seconds(text); });
-  if (!(call.timeout_seconds > 0)) config::refuse("--timeout", call.text("timeout", ""), "a time > 0, as in 90, 10m");
-  call.question =
-      asks(call, arguments) ? read_question(call, parsed.config, executor) : stored_question(call.output, executor);
+  const std::string rule = "a time > 0, as in 90, 10m, 2h", timeout = call.text("timeout", "10m");
+  call.timeout_seconds = config::parse_or_refuse("--timeout", timeout, rule,
+                                                 [](const std::string& text) { return base::parse_seconds(text); });
+  if (!(call.timeout_seconds > 0)) config::refuse("--timeout", timeout, rule);
+  call.question = asks(call, arguments) ? read_question(call, parsed.config, call.executor)
+                                        : stored_question(call.output, call.executor);
   return call;
 }
 
-std::string scale_help(const char* action) {
+std::string scale_help(ScaleAction action) {
+  const char* name = action == ScaleAction::run ? "run" : "submit";
   std::string text =
-      fmt::format("Usage: tessera scale {} --config FILE [--section.key=value ...] --output DIR ...\n\n", action);
-  for (const config::Flag& flag : all_flags())
+      fmt::format("Usage: tessera scale {} --config FILE [--section.key=value ...] --output DIR ...\n\n", name);
+  for (const config::Flag& flag : flags_of(action))
     text += fmt::format("  --{:<24} {}\n", flag.name + (flag.takes_value ? " VALUE" : ""), flag.help);
   return text +
          "\nA folder that holds a study needs no other option than --output: what is missing is measured.\n"

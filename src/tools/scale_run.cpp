@@ -65,8 +65,7 @@ scaling::RunTotals run_as_jobs(const ScaleCall& call, const scaling::Study& stud
   return {};
 }
 
-scaling::RunTotals run_here(const ScaleCall& call, const scaling::Study& study, const scaling::Folder& folder,
-                            Executor executor) {
+scaling::RunTotals run_here(const ScaleCall& call, const scaling::Study& study, const scaling::Folder& folder) {
   scaling::RunSettings settings;
   settings.program = program_path();
   settings.timeout_seconds = call.timeout_seconds;
@@ -76,7 +75,7 @@ scaling::RunTotals run_here(const ScaleCall& call, const scaling::Study& study, 
   settings.tell = teller(call);
   // Points of their own may be measured side by side, on nodes of their own.
   const scaling::Lock lock(call.output + (settings.only.empty() ? "" : "/points/" + settings.only) + "/lock");
-  const std::unique_ptr<jobs::Executor> ranks = executor == Executor::local
+  const std::unique_ptr<jobs::Executor> ranks = call.executor == Executor::local
                                                     ? jobs::local_executor(call.question.cores)
                                                     : jobs::step_executor(jobs::slurm_allocation());
   return scaling::run_study(study, folder, *ranks, settings);
@@ -94,16 +93,15 @@ bool is_answered(const scaling::Summary& summary) {
 
 base::ExitCode scale_run(const std::vector<std::string>& arguments) {
   if (wants_help(arguments)) {
-    fmt::print("{}", scale_help("run"));
+    fmt::print("{}", scale_help(ScaleAction::run));
     return base::ExitCode::done;
   }
-  const Executor executor = executor_of(arguments);
-  const ScaleCall call = read_scale_call(arguments, executor);
+  const ScaleCall call = read_scale_call(arguments, ScaleAction::run);
   listen_for_stop_signals(false);
   const scaling::Folder folder(call.output);
   const scaling::Study study = open_study(call, folder);
   const scaling::RunTotals totals =
-      executor == Executor::slurm ? run_as_jobs(call, study, folder) : run_here(call, study, folder, executor);
+      call.executor == Executor::slurm ? run_as_jobs(call, study, folder) : run_here(call, study, folder);
   if (totals.stopped) {
     fmt::print(stderr, "stopped on request: the same again goes on with what '{}' lacks\n", call.output);
     return base::ExitCode::stopped;
@@ -116,10 +114,10 @@ base::ExitCode scale_run(const std::vector<std::string>& arguments) {
 
 base::ExitCode scale_submit(const std::vector<std::string>& arguments) {
   if (wants_help(arguments)) {
-    fmt::print("{}", scale_help("submit"));
+    fmt::print("{}", scale_help(ScaleAction::submit));
     return base::ExitCode::done;
   }
-  const ScaleCall call = read_scale_call(arguments, Executor::slurm);
+  const ScaleCall call = read_scale_call(arguments, ScaleAction::submit);
   const scaling::Folder folder(call.output);
   const scaling::SubmitSettings settings = submit_settings(call);
   const std::int64_t num_jobs = scaling::submit_study(open_study(call, folder), folder, settings);

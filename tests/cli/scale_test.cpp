@@ -197,6 +197,8 @@ BOOST_FIXTURE_TEST_CASE(what_cannot_be_asked_is_refused, StudyFixture) {
   expect_error(shell(scale("rum")), 2, "the nearest is 'run'");
   expect_error(shell(scale("run --output " + shell_quoted(study))), 2, "holds no study yet");
   expect_error(shell(run("--nodes 2")), 2, "--nodes = '2' needs Slurm");
+  expect_error(shell(run("--sbatch=--time=5")), 2, "--sbatch = '--time=5' has no use without jobs");
+  expect_error(shell(scale("submit --json --output x")), 2, "'--json' is unknown");
   expect_error(shell(run("--mode strange")), 2, "strong, weak or both");
   expect_error(shell(run("--optim.batch=0")), 2, "optim.batch");
   expect_error(shell(scale("run --config " + shell_quoted(config) + " --ranks 1,two --output x")), 2, "'two'");
