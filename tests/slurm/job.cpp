@@ -28,8 +28,8 @@ JobFixture::~JobFixture() {
   }
 }
 
-/// The program that the job is to run: tessera, or a script that makes steps slow, holds a rank, or adds options to
-/// later starts.
+/// The program that the job is to run: tessera, or a script that makes steps or saves slow, holds a rank, or adds
+/// options to later starts.
 std::string JobFixture::program() const {
   if (pace == 0 && later.empty() && !held) return TESSERA_BINARY;
   const std::string trains = held ? SignalGate(folder.path(), *held).program() : TESSERA_BINARY;
@@ -42,7 +42,7 @@ std::string JobFixture::program() const {
     text += fmt::format(
         "export LD_PRELOAD={} TESSERA_FAULT_SHARED={} TESSERA_FAULT_FOLDER={} TESSERA_FAULT_DELAYED=all "
         "TESSERA_FAULT_DELAY={:.0f}\n",
-        folder / "shim.so", folder / "page", metrics, pace * 1e6);
+        folder / "shim.so", folder / "page", paced, pace * 1e6);
   }
   const std::string path = folder / "tessera";
   write_file(path, text + "exec " + shell_quoted(trains) + " \"$@\"\n");
@@ -62,8 +62,8 @@ bool JobFixture::submit(const std::string& launcher, const std::string& sbatch_o
   if (!members.empty()) write_file(folder / "members", members);
   const ProcessResult submitted =
       cluster->run("export TESSERA_BINARY=" + shell_quoted(program()) + " TESSERA_LAUNCHER=" + launcher +
-                   (launcher == "srun" ? " TESSERA_LAUNCHER_OPTIONS=--wait=10" : "") + "; sbatch --parsable " + nodes +
-                   " --output=" + shell_quoted(log_file) + " " + sbatch_options + " " +
+                   (launcher == "srun" ? " TESSERA_LAUNCHER_OPTIONS=--wait=10" : "") + "; " + environment +
+                   "sbatch --parsable " + nodes + " --output=" + shell_quoted(log_file) + " " + sbatch_options + " " +
                    shell_quoted(TESSERA_SOURCE_DIR "/slurm/" + script) + " " + shell_quoted(config) + " " +
                    (members.empty() ? "" : shell_quoted(folder / "members")) + this->options(save_interval) + options);
   BOOST_REQUIRE_MESSAGE(submitted.exit_code == 0, submitted.errors);

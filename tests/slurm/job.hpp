@@ -22,13 +22,15 @@ struct JobFixture : RunFixture {
 
   /// What sbatch is asked for.
   std::string nodes = std::string("--nodes=2 --ntasks-per-node=1 --exclude=") + Cluster::lost_node;
+  std::string environment;              ///< variables of sbatch: "SBATCH_SIGNAL=B:USR1@60 "
   std::string script = "train.sbatch";  ///< of the folder slurm/
   std::string members;                  ///< options of each member of a sweep, a line each; "": no sweep
   std::string alone;                    ///< options that train_alone() has beside its own
   bool as_configured = false;           ///< trains as the configuration says, without the options of this fixture
   std::int64_t total_steps = 1000000;
   int save_interval = 0;            ///< steps between the checkpoints of the job
-  double pace = 0;                  ///< seconds that a step takes at least, waiting, so that no core is busy
+  double pace = 0;                  ///< seconds that a write takes at least, waiting, so that no core is busy
+  std::string paced = metrics;      ///< file or folder whose writes do so: one a step
   std::optional<GateInstant> held;  ///< when a rank is held until a signal comes
   std::string later;  ///< options of "tessera train" behind all others, from the second start of the job on
 
