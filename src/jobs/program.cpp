@@ -51,6 +51,9 @@ std::string content(std::FILE* file) {
                          std::FILE* errors, pid_t parent) {
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);
   if (::getppid() != parent) ::_exit(kNotFound);  // it died before it could be told of
+  // Ctrl-C goes to the group of the terminal: who ends the program in order must be the only one that gets it, as
+  // launchers take a second signal for a reason not to wait for their ranks.
+  if (settings.stop_requested) ::setpgid(0, 0);
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);

@@ -19,8 +19,10 @@ struct ProgramEnd {
 
 struct ProgramSettings {
   double timeout_seconds = 60;
-  std::vector<std::string> environment;       ///< more variables, NAME=VALUE, over those of this process
-  std::function<bool()> stop_requested = {};  ///< if given, asked every few milliseconds: true ends the program early
+  std::vector<std::string> environment;  ///< more variables, NAME=VALUE, over those of this process
+  /// If given, asked every few milliseconds: true ends the program early. It has a process group of its own then, so
+  /// that Ctrl-C does not reach it besides.
+  std::function<bool()> stop_requested = {};
 };
 
 /// Runs words[0], which is looked for in PATH, without a shell, and waits for its end; its standard input is empty. No

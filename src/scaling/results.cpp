@@ -88,14 +88,19 @@ std::string Folder::result_path(const Point& point, std::int64_t repeat) const {
 }
 
 std::optional<Result> Folder::result(const Point& point, std::int64_t repeat) const {
-  const std::optional<json::Json> object = read_json(result_path(point, repeat));
-  if (!object) return {};
-  if (const json::Json* failure = object->find("failure"); failure && !failure->is_null()) {
-    Result failed;
-    failed.failure = failure->as_string();
-    return failed;
+  const std::string path = result_path(point, repeat);
+  try {
+    const std::optional<json::Json> object = read_json(path);
+    if (!object) return {};
+    if (const json::Json& failure = object->at("failure"); !failure.is_null()) {
+      Result failed;
+      failed.failure = failure.as_string();
+      return failed;
+    }
+    return read_bench(object->at("bench"));
+  } catch (const base::Error& error) {
+    base::fail("'{}' is no result of a run ({}): remove it, and the run is made again", path, error.what());
   }
-  return read_bench(object->at("bench"));
 }
 
 void Folder::keep_result(const Point& point, std::int64_t repeat, const RunEnd& end) const {

@@ -22,7 +22,7 @@ struct StudyFixture {
   }
   /// "tessera scale ..." with what mpirun needs on a small test machine.
   static std::string scale(const std::string& options) {
-    return "export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMP_NUM_THREADS=1; exec " +
+    return "export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMP_NUM_THREADS=1; exec setsid " +
            shell_quoted(TESSERA_BINARY) + " scale " + options;
   }
   /// `scale run` of a study of four points: one rank with two micro-batches, two ranks on two batches.
@@ -102,12 +102,12 @@ BOOST_FIXTURE_TEST_CASE(a_report_does_without_python, StudyFixture) {
 }
 
 BOOST_FIXTURE_TEST_CASE(an_interrupted_study_goes_on, StudyFixture) {
-  for (const char* signal : {"TERM", "INT"}) {
+  for (const char* signal : {"TERM ", "INT "}) {
     const std::size_t before = num_results();
     const ProcessResult stopped =
         run_shell("( " + run() + " ) & child=$!; " + "until [ $(find " + shell_quoted(study) +
                   "/points -name '*.json' 2>/dev/null | wc -l) -gt " + std::to_string(before) +
-                  " ]; do sleep 0.05; done; kill -" + signal + " $child; wait $child");
+                  " ]; do sleep 0.05; done; kill -" + signal + "$child; wait $child");
     BOOST_TEST(stopped.exit_code == 85, stopped.exit_code << stopped.output << stopped.errors);
     BOOST_TEST(contains(stopped.errors, "the same again goes on"), stopped.errors);
     // Nothing that it started is left; every run of bench has the name of the run folder in its command line.
@@ -120,6 +120,21 @@ BOOST_FIXTURE_TEST_CASE(an_interrupted_study_goes_on, StudyFixture) {
   BOOST_TEST(num_results() == 8U);
   BOOST_TEST(read_file(first) == kept);
   BOOST_TEST(!contains(resumed.output, "/8] "), resumed.output);  // fewer than all
+}
+
+/// A terminal signals the whole group that a command leads: with what it started in there, as far as that is in it.
+BOOST_FIXTURE_TEST_CASE(ctrl_c_leaves_no_rank_behind, StudyFixture) {
+  const std::string ranks = "pgrep -f '[b]ench .*" + (folder / "run") + "'";
+  const ProcessResult stopped = run_shell(
+      "( " +
+      scale("run --config " + shell_quoted(config) +
+            " --ranks 2 --layouts zero=1 --mode strong --steps 1000000 --only 2x1-batch2-data=2,zero=1 --output " +
+            shell_quoted(study)) +
+      " ) & child=$!; until [ $(" + ranks +
+      " | wc -l) = 3 ]; do sleep 0.05; done; sleep 0.5; kill -INT -$child; wait $child; code=$?; " + ranks +
+      "; exit $code");
+  BOOST_TEST(stopped.exit_code == 85, stopped.exit_code << stopped.output << stopped.errors);
+  BOOST_TEST(stopped.output == "");
 }
 
 BOOST_FIXTURE_TEST_CASE(another_question_is_refused_with_the_differences, StudyFixture) {

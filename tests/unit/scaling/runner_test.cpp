@@ -120,6 +120,19 @@ BOOST_FIXTURE_TEST_CASE(one_point_can_be_run_alone, StudyFixture) {
   BOOST_TEST(!folder.result(study.points.front(), 1));
 }
 
+BOOST_FIXTURE_TEST_CASE(a_file_that_is_no_result_is_named, StudyFixture) {
+  run(kGood);
+  for (const char* text : {"", "{", "{}", "{\"failure\":null,\"bench\":{}}"}) {
+    const std::string path = files.write("study/points/" + study.points.front().name + "/1.json", text);
+    try {
+      folder.result(study.points.front(), 1);
+      BOOST_ERROR("taken: " << text);
+    } catch (const base::Error& error) {
+      BOOST_TEST(std::string(error.what()).starts_with("'" + path + "' is no result of a run ("), error.what());
+    }
+  }
+}
+
 BOOST_AUTO_TEST_CASE(the_cause_of_a_failure_is_its_last_error) {
   jobs::ProgramEnd end{1, "", "warning: a\nerror: first\nerror: the reason\nsrun: error: n1: task 0: Exited\n"};
   BOOST_TEST(cause_of(end, 60) == "exit code 1: error: the reason");
