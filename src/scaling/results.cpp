@@ -36,6 +36,14 @@ void write_json(const std::string& path, const json::Json& object) {
   base::replace_file(path, object.dump(1) + "\n");
 }
 
+/// Whether a study has results, or jobs that will make some.
+bool has_begun(const std::string& folder) {
+  std::error_code absent;
+  for (const fs::directory_entry& file : fs::recursive_directory_iterator(folder + "/points", absent))
+    if (file.path().extension() == ".json") return true;
+  return false;
+}
+
 }  // namespace
 
 Result read_bench(const json::Json& object) {
@@ -73,10 +81,11 @@ void Folder::keep_question(const Question& question) const {
   if (const std::optional<Question> before = this->question()) {
     const std::vector<std::string> lines = differences(question, *before);
     if (lines.empty()) return;
-    base::fail_usage(
-        "'{}' holds another study:\n  {}\nname another folder with --output, or continue that one with "
-        "`tessera scale run --output {}` alone",
-        path_, fmt::join(lines, "\n  "), path_);
+    if (has_begun(path_))
+      base::fail_usage(
+          "'{}' holds another study:\n  {}\nname another folder with --output, or continue that one with "
+          "`tessera scale run --output {}` alone",
+          path_, fmt::join(lines, "\n  "), path_);
   }
   json::Json object{json::Object{}};
   object.set("format", kFormat).set("question", to_json(question));

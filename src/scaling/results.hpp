@@ -40,7 +40,7 @@ class Folder {
 
   /// The question that it holds, if it holds one. Throws base::Error for a file that is none.
   std::optional<Question> question() const;
-  /// Makes the folder hold `question`. Throws base::UsageError with the differences if it holds another.
+  /// Makes the folder hold `question`. Throws base::UsageError with the differences if it holds another, and results.
   void keep_question(const Question& question) const;
 
   /// Repeats are counted from 1.

@@ -95,6 +95,7 @@ class Runner {
     const base::Clock::time_point start = base::Clock::now();
     const jobs::ProgramEnd end = executor_.run(launch, settings_.timeout_seconds, settings_.stop_requested);
     if (end.stopped) return false;
+    if (point.ranks == 1 && end.exit_code == static_cast<int>(base::ExitCode::usage)) refuse(end.errors);
     RunEnd kept{"", shell_line(executor_.command(launch)), end.output, base::seconds_since(start), end.exit_code};
     Result result;
     if (!end.succeeded())
@@ -106,6 +107,15 @@ class Runner {
     settings_.tell(kept.failure.empty() ? fmt::format("{}: {:.0f} tokens/s", title, result.tokens_per_second)
                                         : fmt::format("{}: failed: {}", title, kept.failure));
     return true;
+  }
+
+  /// What one rank calls bad usage is wrong at every point: data that are not there, say.
+  [[noreturn]] static void refuse(const std::string& errors) {
+    const std::string mark = "error: ";
+    const std::size_t at = errors.find(mark);
+    std::string text = at == std::string::npos ? errors : errors.substr(at + mark.size());
+    while (text.ends_with('\n')) text.pop_back();
+    throw base::UsageError(text);
   }
 
   /// Of a run that ended well. What it printed may still be no figures: a launcher's own lines, say.

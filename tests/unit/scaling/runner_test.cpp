@@ -109,6 +109,16 @@ BOOST_FIXTURE_TEST_CASE(a_point_that_failed_is_kept_with_its_cause_and_tried_aga
   BOOST_TEST(run(kGood).measured == 4);
 }
 
+BOOST_FIXTURE_TEST_CASE(what_one_rank_refuses_is_not_tried_on_more, StudyFixture) {
+  try {
+    run("printf 'warning: w\\nerror: 2 problems:\\n  one\\n  two\\n' >&2; exit 2");
+    BOOST_ERROR("the study went on");
+  } catch (const base::UsageError& error) {
+    BOOST_TEST(error.what() == std::string("2 problems:\n  one\n  two"));
+  }
+  BOOST_TEST(!folder.result(study.points.front(), 1));
+}
+
 BOOST_FIXTURE_TEST_CASE(output_without_figures_is_a_failure, StudyFixture) {
   BOOST_TEST(run("echo done").measured == 0);
   BOOST_TEST(folder.result(study.points.front(), 1)->failure == "it printed no figures");
@@ -152,6 +162,7 @@ BOOST_FIXTURE_TEST_CASE(a_folder_keeps_one_question, StudyFixture) {
   folder.keep_question(study.question);
   folder.keep_question(study.question);
   BOOST_TEST(differences(*folder.question(), study.question).empty());
+  run(kGood);
   Question other = study.question;
   other.num_steps = 50;
   other.config.model.layers = 4;
@@ -164,6 +175,14 @@ BOOST_FIXTURE_TEST_CASE(a_folder_keeps_one_question, StudyFixture) {
     BOOST_TEST(text.find("model.layers = '4', was '2'\n") != std::string::npos, text);
     BOOST_TEST(text.find("hidden") == std::string::npos, text);
   }
+}
+
+BOOST_FIXTURE_TEST_CASE(a_question_without_results_may_change, StudyFixture) {
+  Question other = study.question;
+  other.num_steps = 50;
+  folder.keep_question(other);
+  folder.keep_question(study.question);
+  BOOST_TEST(folder.question()->num_steps == study.question.num_steps);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
