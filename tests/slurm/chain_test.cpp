@@ -57,7 +57,10 @@ BOOST_FIXTURE_TEST_CASE(a_job_goes_on_after_one_that_was_stopped, JobFixture) {
   const ProcessResult asked = cluster->run("scancel --batch --signal=USR1 " + first);
   BOOST_REQUIRE_MESSAGE(asked.exit_code == 0, asked.errors);
   wait_for_job("end of the first job", 60, [&] { return job("JobState") != "PENDING"; });
-  goes_on_behind(*this, last_saved_step(log().substr(0, log().find("job " + first + ", start 0: exit code 85\n"))));
+  const std::int64_t saved = last_saved_step(log().substr(0, log().find("job " + first + ", start 0: exit code 85\n")));
+  goes_on_behind(*this, saved);
+  const std::string told = "this job may not be requeued. Submit it again, and it goes on from step ";
+  BOOST_TEST(log().find(told + std::to_string(saved) + "\n") != std::string::npos, log());
 }
 
 }  // namespace
