@@ -2,7 +2,7 @@
 #include "checkpoint/average.hpp"
 
 #include <algorithm>
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <numeric>
 #include <span>
 

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 #include <bit>
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <xxhash.h>
 
 namespace tessera::checkpoint {

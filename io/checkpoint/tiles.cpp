@@ -3,7 +3,7 @@
 
 #include <algorithm>
 #include <exception>
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <functional>
 #include <optional>
 
