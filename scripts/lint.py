@@ -89,6 +89,8 @@ def check_file(path, problems):
         problems.append(f"{relative}: {len(lines)} lines, at most {MAX_LINES}")
     if not lines or "SPDX-License-Identifier: Apache-2.0" not in "\n".join(lines[:2]):
         problems.append(f"{relative}: the licence line is missing")
+    if path.suffix in (".cpp", ".hpp") and "fmt::join" in path.read_text() and "#include <fmt/ranges.h>" not in lines:
+        problems.append(f"{relative}: fmt::join needs <fmt/ranges.h> from fmt 11 on")
     for number, line in enumerate(lines, 1):
         if len(line) > MAX_COLUMNS and "http" not in line:
             problems.append(f"{relative}:{number}: {len(line)} columns, at most {MAX_COLUMNS}")

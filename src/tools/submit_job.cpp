@@ -5,8 +5,7 @@
 #include <charconv>
 #include <cstdlib>
 #include <filesystem>
-#include <fmt/core.h>
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <system_error>
 
 #include "base/error.hpp"
