@@ -38,10 +38,10 @@ std::string blank(const std::string& text) {
 const char* const kSqueueFormat = "%i|%T|%S|%L|%l|%N|%r";
 
 bool QueuedJob::is_active() const {
-  static constexpr const char* states[] = {"PENDING",     "RUNNING",   "CONFIGURING",  "COMPLETING", "SUSPENDED",
-                                           "STOPPED",     "REQUEUED",  "REQUEUE_HOLD", "RESIZING",   "SIGNALING",
-                                           "REQUEUE_FED", "STAGE_OUT", "SPECIAL_EXIT"};
-  return std::any_of(std::begin(states), std::end(states), [&](const char* one) { return state == one; });
+  // These are old and few. Each Slurm has other states of jobs that may go on, and ours may be older than it.
+  static constexpr const char* ends[] = {"COMPLETED", "CANCELLED", "FAILED",   "TIMEOUT",      "NODE_FAIL",
+                                         "PREEMPTED", "BOOT_FAIL", "DEADLINE", "OUT_OF_MEMORY"};
+  return std::none_of(std::begin(ends), std::end(ends), [&](const char* one) { return state == one; });
 }
 
 std::optional<double> parse_slurm_duration(const std::string& text) {

@@ -18,7 +18,7 @@ struct QueuedJob {
   std::optional<double> limit_seconds;  ///< of its wall time
 
   bool is_waiting() const { return state == "PENDING"; }
-  /// Whether it waits, runs, or is about to begin or end.
+  /// Whether it waits, runs, or is about to begin or end, as a job in a state that is not known here does.
   bool is_active() const;
 };
 

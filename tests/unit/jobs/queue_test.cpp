@@ -29,9 +29,21 @@ BOOST_AUTO_TEST_CASE(lines_of_squeue_are_read) {
   BOOST_TEST((jobs[1].is_active() && !jobs[1].is_waiting()));
   BOOST_TEST(jobs[1].seconds_left.value() == 45 * 60 + 10);
   BOOST_TEST((!jobs[2].start_time && !jobs[2].seconds_left && !jobs[2].limit_seconds));
-  QueuedJob ended;
-  ended.state = "OUT_OF_MEMORY";
-  BOOST_TEST(!ended.is_active());
+}
+
+BOOST_AUTO_TEST_CASE(only_a_job_that_ended_is_not_active) {
+  const auto is_active = [](const char* state) {
+    QueuedJob job;
+    job.state = state;
+    return job.is_active();
+  };
+  for (const char* end : {"COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "NODE_FAIL", "PREEMPTED", "BOOT_FAIL",
+                          "DEADLINE", "OUT_OF_MEMORY"})
+    BOOST_TEST(!is_active(end), end);
+  // Those of newer Slurms, too: a run whose job is taken for ended may be submitted a second time.
+  for (const char* state : {"PENDING", "RUNNING", "COMPLETING", "SUSPENDED", "REQUEUE_HOLD", "POWER_UP_NODE",
+                            "RESV_DEL_HOLD", "EXPEDITING", "A_STATE_TO_COME"})
+    BOOST_TEST(is_active(state), state);
 }
 
 BOOST_AUTO_TEST_CASE(durations_and_times_of_slurm) {
