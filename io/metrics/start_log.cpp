@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fmt/core.h>
 #include <system_error>
+#include <tuple>
 
 #include "base/error.hpp"
 #include "json/json.hpp"
@@ -17,7 +18,6 @@ namespace fs = std::filesystem;
 using json::Json;
 
 constexpr const char* kStarts = "/starts.jsonl";
-constexpr const char* kErrors = "/errors.jsonl";
 constexpr std::int64_t kMostBytes = 16 << 20;  // of a record that is read: a start takes half a kilobyte
 
 void set_number(Json& object, const char* key, const std::optional<std::int64_t>& value) {
@@ -81,6 +81,31 @@ StartEnd to_end(const Json& object) {
           number_of(object, "step").value_or(0), text_of(object, "error")};
 }
 
+RankError to_rank_error(const Json& object) {
+  const StartEnd end = to_end(object);
+  return {object.at("start").as_int(),
+          end.time_seconds,
+          static_cast<int>(number_of(object, "rank").value_or(0)),
+          text_of(object, "host"),
+          number_of(object, "pid").value_or(0),
+          end.exit_code,
+          end.step,
+          end.error};
+}
+
+/// The time is that of the file system at which the file got its last line; that of others is not known.
+struct ReceivedError {
+  fs::file_time_type time;
+  RankError error;
+};
+
+void read_errors_of_rank(const std::string& path, std::vector<ReceivedError>& errors) {
+  const std::vector<Json> lines = read_objects(path);
+  for (const Json& line : lines) errors.push_back({fs::file_time_type::min(), to_rank_error(line)});
+  std::error_code unknown;  // the time is the earliest there is then
+  if (!lines.empty()) errors.back().time = fs::last_write_time(path, unknown);
+}
+
 Json event(std::int64_t number, const char* name, double time_seconds) {
   Json object{json::Object{}};
   object.set("start", number).set("event", name).set("time", time_seconds);
@@ -126,7 +151,8 @@ std::string StartLog::rank_error(const RankError& error) const {
   Json object = event(error.start, "error", error.time_seconds);
   object.set("rank", error.rank).set("host", error.host).set("pid", error.pid);
   object.set("exit_code", error.exit_code).set("step", error.step).set("error", error.error);
-  return append_line(folder_ + kErrors, object);
+  // Of its own, as hosts that add to one file over NFS at the same time overwrite each other's lines.
+  return append_line(fmt::format("{}/errors-{}.jsonl", folder_, error.rank), object);
 }
 
 std::vector<Start> read_starts(const std::string& run_dir) {
@@ -151,13 +177,18 @@ std::vector<Start> read_starts(const std::string& run_dir) {
 }
 
 std::vector<RankError> read_rank_errors(const std::string& run_dir) {
-  std::vector<RankError> errors;
-  for (const Json& line : read_objects(run_dir + "/log" + kErrors)) {
-    const StartEnd end = to_end(line);
-    errors.push_back({line.at("start").as_int(), end.time_seconds,
-                      static_cast<int>(number_of(line, "rank").value_or(0)), text_of(line, "host"),
-                      number_of(line, "pid").value_or(0), end.exit_code, end.step, end.error});
+  std::vector<ReceivedError> received;
+  std::error_code error;
+  for (fs::directory_iterator entry(run_dir + "/log", error), none; !error && entry != none; entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    if (name.starts_with("errors-") && name.ends_with(".jsonl")) read_errors_of_rank(entry->path(), received);
   }
+  std::sort(received.begin(), received.end(), [](const ReceivedError& a, const ReceivedError& b) {
+    return std::tie(a.error.start, a.time, a.error.time_seconds) <
+           std::tie(b.error.start, b.time, b.error.time_seconds);
+  });
+  std::vector<RankError> errors;
+  for (ReceivedError& one : received) errors.push_back(std::move(one.error));
   return errors;
 }
 

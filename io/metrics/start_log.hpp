@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The record of a run's starts: RUN/log/starts.jsonl, which rank 0 of each start writes, and RUN/log/errors.jsonl, to
-// which a rank adds the error that it alone met before it ends the job. A start without an end was killed.
+// The record of a run's starts: RUN/log/starts.jsonl, which rank 0 of each start writes, and RUN/log/errors-RANK.jsonl,
+// to which a rank adds the error that it alone met before it ends the job. A start without an end was killed.
 #pragma once
 
 #include <cstdint>
@@ -72,8 +72,10 @@ class StartLog {
 };
 
 /// The starts of a run, oldest first, and the last words of ranks. Lines that are damaged, or cut as they are being
-/// written, are left out; empty if there is no record. Throws nothing.
+/// written, are left out; empty if there is no record. Throw nothing.
 std::vector<Start> read_starts(const std::string& run_dir);
+/// Oldest start first; those of the last start in the order in which they reached the file system, as clocks of hosts
+/// may differ by more than the second within which all ranks fail.
 std::vector<RankError> read_rank_errors(const std::string& run_dir);
 
 }  // namespace tessera::metrics

@@ -40,7 +40,7 @@ struct RunFacts {
   Progress progress;
   std::optional<NewestCheckpoint> checkpoint;
   std::vector<metrics::Start> starts;
-  std::vector<metrics::RankError> errors;
+  std::vector<metrics::RankError> errors;  ///< in the order of metrics::read_rank_errors
   std::optional<train::LockSight> lock;
   std::vector<Submission> submissions;
   std::optional<JobHistory> history;

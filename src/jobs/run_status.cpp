@@ -37,10 +37,9 @@ std::optional<QueuedJob> job_of(const RunFacts& run, const Queue& queue) {
 
 /// The error of a rank that came first: the others follow from it.
 const RankError* first_error(const RunFacts& run, const Start& start) {
-  const RankError* first = nullptr;
-  for (const RankError& error : run.errors)
-    if (error.start == start.number && (!first || error.time_seconds < first->time_seconds)) first = &error;
-  return first;
+  const auto first = std::find_if(run.errors.begin(), run.errors.end(),
+                                  [&](const RankError& error) { return error.start == start.number; });
+  return first == run.errors.end() ? nullptr : &*first;
 }
 
 std::string words_of(const RankError& error) {

@@ -141,9 +141,9 @@ BOOST_AUTO_TEST_CASE(a_start_without_an_end_died) {
   BOOST_TEST(contains(judge(run, {}, kNow).notes.at(0), "exit code 137"));
   run.history.reset();
   BOOST_TEST(contains(judge(run, {}, kNow, "NODE_FAIL").notes.at(0), "NODE_FAIL"));
-  // The rank that failed first had a word; that of another start does not count.
+  // The rank that failed first had a word, whatever its clock says; that of another start does not count.
   run.errors = {
-      {2, 1, 1, "n9", 1, 1, 1, "later"}, {1, 20, 0, "n1", 1, 1, 99, "waited"}, {1, 10, 5, "n2", 1, 1, 99, "bad disk"}};
+      {0, 1, 1, "n9", 1, 1, 1, "sooner"}, {1, 20, 5, "n2", 1, 1, 99, "bad disk"}, {1, 10, 0, "n1", 1, 1, 99, "waited"}};
   const RunStatus failed = judge(run, {}, kNow);
   BOOST_TEST((failed.state == RunState::failed));
   BOOST_TEST(failed.reason == "rank 5 on n2, after step 99: bad disk");

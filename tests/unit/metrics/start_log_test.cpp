@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "metrics/start_log.hpp"
 
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
+#include <chrono>
+#include <filesystem>
 
 #include "metrics/lines.hpp"
 #include "support/folder.hpp"
@@ -105,6 +108,46 @@ BOOST_AUTO_TEST_CASE(last_words_of_ranks_name_rank_and_start) {
   BOOST_REQUIRE(errors.size() == 1U);
   BOOST_TEST((errors[0].start == 1 && errors[0].rank == 3 && errors[0].host == "node2" && errors[0].pid == 77));
   BOOST_TEST((errors[0].step == 40 && errors[0].exit_code == 1 && errors[0].error == "no memory"));
+}
+
+/// Lines that hosts add to one file over NFS in the same second overwrite each other.
+BOOST_AUTO_TEST_CASE(each_rank_has_a_file_of_its_own_for_its_last_words) {
+  const testing::Folder folder;
+  const StartLog log(folder / "run");
+  std::int64_t number = 0;
+  log.begin({}, number);
+  for (const int rank : {0, 1, 12}) BOOST_TEST(log.rank_error({number, 1, rank, "n", 1, 1, 1, "x"}) == "");
+  folder.write("run/log/errors-2.jsonl.old", testing::read_bytes(folder / "run/log/errors-1.jsonl"));
+  for (const char* file : {"errors-0.jsonl", "errors-1.jsonl", "errors-12.jsonl"}) {
+    const std::string text = testing::read_bytes(folder / "run/log/" + file);
+    BOOST_TEST(std::count(text.begin(), text.end(), '\n') == 1, file);
+  }
+  BOOST_TEST(read_rank_errors(folder / "run").size() == 3U);
+}
+
+BOOST_AUTO_TEST_CASE(last_words_come_in_the_order_in_which_the_file_system_got_them) {
+  using std::filesystem::last_write_time;
+  const testing::Folder folder;
+  const StartLog log(folder / "run");
+  std::int64_t start = 0;
+  log.begin({}, start);
+  log.rank_error({start, 10, 0, "n0", 1, 1, 1, "an earlier start"});
+  log.rank_error({start, 11, 1, "n1", 1, 1, 1, "an earlier start"});
+  log.begin({}, start);
+  log.rank_error({start, 100, 0, "n0", 1, 1, 5, "waited"});  // its clock is an hour behind
+  log.rank_error({start, 3700, 2, "n2", 1, 1, 5, "bad disk"});
+  const auto now = last_write_time(folder / "run/log/errors-0.jsonl");
+  last_write_time(folder / "run/log/errors-0.jsonl", now + std::chrono::seconds(1));
+  last_write_time(folder / "run/log/errors-1.jsonl", now + std::chrono::seconds(9));
+  last_write_time(folder / "run/log/errors-2.jsonl", now);
+  std::vector<RankError> errors = read_rank_errors(folder / "run");
+  BOOST_REQUIRE(errors.size() == 4U);
+  BOOST_TEST((errors[0].start == 1 && errors[1].start == 1));
+  BOOST_TEST((errors[2].rank == 2 && errors[2].error == "bad disk" && errors[3].rank == 0));
+  // Within one tick of the file system the clocks decide.
+  last_write_time(folder / "run/log/errors-0.jsonl", now);
+  errors = read_rank_errors(folder / "run");
+  BOOST_TEST((errors[2].rank == 0 && errors[3].rank == 2));
 }
 
 BOOST_AUTO_TEST_CASE(what_cannot_be_written_is_told_not_thrown) {
