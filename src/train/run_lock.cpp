@@ -92,13 +92,24 @@ std::string read(const std::string& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
+/// A name beside `path` that no other process has, on whatever host: process numbers alone are met twice.
+std::string name_beside(const std::string& path, const char* purpose) {
+  return fmt::format("{}.{}.{}.{}", path, purpose, host_name(), ::getpid());
+}
+
 /// Seconds since a file of this folder changed, by the clock of the file system: that of this host may differ.
 std::int64_t age_seconds(const std::string& path) {
-  const std::string probe = fmt::format("{}.now.{}", path, ::getpid());
-  base::PosixFile::create(probe).write_at(0, "\n", 1);
+  const std::string probe = name_beside(path, "now");
   struct stat now {
   }, then{};
-  const bool known = ::stat(probe.c_str(), &now) == 0 && ::stat(path.c_str(), &then) == 0;
+  bool known = false;
+  try {
+    base::PosixFile::create(probe).write_at(0, "\n", 1);
+    known = ::stat(probe.c_str(), &now) == 0 && ::stat(path.c_str(), &then) == 0;
+  } catch (const base::Error&) {
+    ::unlink(probe.c_str());  // a full disk lets it be made
+    throw;
+  }
   ::unlink(probe.c_str());
   return known ? now.st_mtim.tv_sec - then.st_mtim.tv_sec : 0;
 }
@@ -130,7 +141,7 @@ std::string describe(const Holder& holder, std::int64_t age) {
 
 /// Removes a dead lock, unless another process did so and took the folder since `text` was read.
 void remove_dead(const std::string& path, const std::string& text) {
-  const std::string moved = fmt::format("{}.dead.{}", path, ::getpid());
+  const std::string moved = name_beside(path, "dead");
   if (std::rename(path.c_str(), moved.c_str()) != 0) {
     if (errno == ENOENT) return;  // gone already
     base::fail_usage("'{}', the lock of a process that is gone, cannot be removed: {}. Remove it", path,
