@@ -125,6 +125,7 @@ std::string describe_reason(const std::string& reason) {
       {"Dependency", "it waits for another job"},
       {"DependencyNeverSatisfied", "the job it waits for failed: cancel it"},
       {"BeginTime", "Slurm holds it back, as it does for two minutes after a requeue"},
+      {"JobArrayTaskLimit", "as many members of its array run as may"},
       {"JobHeldUser", "held by its owner: scontrol release JOB"},
       {"JobHeldAdmin", "held by an administrator"},
       {"launch failed requeued held", "its start failed, so Slurm holds it: scontrol release JOB"},

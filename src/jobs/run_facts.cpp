@@ -36,10 +36,13 @@ void require_run_folder(const std::string& dir) {
   if (!fs::exists(status)) base::fail_usage("'{}' does not exist: name the run.dir of a training", dir);
   if (!fs::is_directory(status)) base::fail_usage("'{}' is a file: name the run.dir of a training, a folder", dir);
   if (is_run_folder(dir)) return;
+  for (const fs::directory_entry& entry : fs::directory_iterator(dir, error))
+    if (is_run_folder(entry.path().string()))
+      base::fail_usage("'{}' is no run folder, but holds some, as '{}': name those, as in tessera status {}/*", dir,
+                       entry.path().filename().string(), dir);
   base::fail_usage(
       "'{}' is no run folder: it holds no config.cfg, no metrics.jsonl, no checkpoints and no log/starts.jsonl. Name "
-      "the "
-      "run.dir of a training",
+      "the run.dir of a training",
       dir);
 }
 

@@ -125,9 +125,9 @@ void judge_locked(const RunFacts& run, RunStatus& status) {
   const bool is_recorded = start && !start->end && start->begin.pid == run.lock->pid;
   const bool loads = is_recorded && !start->from_step;
   status.state = loads ? RunState::starting : RunState::running;
-  status.reason =
-      fmt::format("process {} on {}{}{}", run.lock->pid, run.lock->host,
-                  run.lock->job.empty() ? "" : ", job " + run.lock->job, loads ? ": it loads data and model" : "");
+  const std::string job = is_recorded ? start->begin.job_id() : run.lock->job;  // a start knows its task of an array
+  status.reason = fmt::format("process {} on {}{}{}", run.lock->pid, run.lock->host, job.empty() ? "" : ", job " + job,
+                              loads ? ": it loads data and model" : "");
   if (start && !is_recorded)
     status.notes.push_back(
         "the folder is in use, but by no start that is recorded: another command, or a start at its end");
@@ -181,6 +181,8 @@ void estimate_speed(const RunFacts& run, RunStatus& status) {
   status.gflops = gflop * run.progress.tokens_per_second;
   if (start && start->matrix_gflops.value_or(0) > 0 && status.gflops > 0 && run.progress.is_of_this_start)
     status.matrix_share = status.gflops / *start->matrix_gflops;
+  if (status.matrix_share.value_or(0) > 1)
+    status.notes.push_back("the matrix rate was measured too low, as other work ran at its start: see tessera bench");
 }
 
 void estimate_saves(const RunFacts& run, RunStatus& status) {

@@ -114,9 +114,11 @@ BOOST_FIXTURE_TEST_CASE(jobs_that_wait_are_told_with_their_reason, StatusFixture
 
 BOOST_FIXTURE_TEST_CASE(folders_that_are_no_runs_are_named_and_the_others_told, StatusFixture) {
   BOOST_REQUIRE(train("").exit_code == 0);
-  const ProcessResult result = slurm.run(tessera() + " status --json " + shell_quoted(folder.path()) + " " +
-                                         shell_quoted(run) + " " + shell_quoted(folder / "none"));
-  expect_error(result, 2, "'" + folder.path() + "' is no run folder: it holds no config.cfg");
+  const ProcessResult result =
+      slurm.run(tessera() + " status --json " + shell_quoted(folder.path()) + " " + shell_quoted(folder / "slurm-bin") +
+                " " + shell_quoted(run) + " " + shell_quoted(folder / "none"));
+  expect_error(result, 2, "'" + folder.path() + "' is no run folder, but holds some, as 'run'");
+  expect_error(result, 2, "slurm-bin' is no run folder: it holds no config.cfg");
   BOOST_TEST(result.errors.find("none' does not exist") != std::string::npos, result.errors);
   BOOST_TEST(json::parse(result.output, "status").as_array().size() == 1U);
   expect_error(slurm.run(tessera() + " status"), 2, "needs a run folder");

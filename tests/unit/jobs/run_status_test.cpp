@@ -72,6 +72,11 @@ BOOST_AUTO_TEST_CASE(a_run_that_holds_its_lock_runs) {
   BOOST_TEST(status.training_seconds.value() == 450);  // 900 steps
   BOOST_TEST(status.end_time.value() == kNow + 450);
   BOOST_TEST(status.notes.empty());
+  run.starts.back().matrix_gflops = 16;
+  BOOST_TEST(contains(judge(run, {}, kNow).notes.at(0), "measured too low"));
+  run.starts.back().begin.array_job = "11";
+  run.starts.back().begin.array_task = "2";
+  BOOST_TEST(judge(run, {}, kNow).reason == "process 7 on n1, job 11_2");
   run.starts.back().from_step.reset();
   BOOST_TEST((judge(run, {}, kNow).state == RunState::starting));
 }
@@ -199,6 +204,8 @@ BOOST_AUTO_TEST_CASE(folders_that_are_no_runs_are_refused) {
   BOOST_CHECK_EXCEPTION(read_run(folder / "none"), base::UsageError, is("does not exist"));
   BOOST_CHECK_EXCEPTION(read_run(folder.write("file", "")), base::UsageError, is("is a file"));
   BOOST_CHECK_EXCEPTION(read_run(folder.path.string()), base::UsageError, is("it holds no config.cfg"));
+  folder.write("member-1/metrics.jsonl", "");
+  BOOST_CHECK_EXCEPTION(read_run(folder.path.string()), base::UsageError, is("but holds some, as 'member-1'"));
 }
 
 /// Of versions without a record of starts, and with whatever a crash or a person left there.
