@@ -102,7 +102,7 @@ Queue look_into_queue(const std::vector<std::string>& ids) {
   if (end.succeeded()) {
     queue.jobs = parse_squeue(end.output);
   } else if (end.errors.find("Invalid job id") == std::string::npos) {  // else: it has forgotten them
-    queue.problem = end.timed_out ? "squeue does not answer" : "squeue: " + first_line(end.errors);
+    queue.problem = end.timed_out ? "squeue does not answer" : "Slurm does not tell: " + first_line(end.errors);
   }
   return queue;
 }
