@@ -54,6 +54,8 @@ struct StudyFixture {
     BOOST_REQUIRE(!rows[1].at("chosen").is_null());
     BOOST_TEST(rows[1].at("chosen").at("ranks").as_int() == 2);
     BOOST_TEST(rows[1].at("efficiency").as_double() > 0);
+    // The two nodes are one machine, and share its cores.
+    BOOST_TEST(rows[1].at("chosen").at("busy_cores").as_int() == 2);
   }
   std::string command_of(const std::string& point) const {
     return json::parse(read_file(study + "/points/" + point + "/1.json"), point).at("command").as_string();
