@@ -44,4 +44,8 @@ int num_started_by_launcher() {
   return 1;
 }
 
+bool is_in_terminal_of_srun() {
+  return std::getenv("SLURM_PTY_PORT") != nullptr;
+}
+
 }  // namespace tessera::tools

@@ -16,6 +16,10 @@ bool is_first_process();
 /// starts. MPI counts one where it cannot speak with that launcher, and so it does in each of them.
 int num_started_by_launcher();
 
+/// True in a step of `srun --pty`. What is typed into a shell that it started is one process each time, but has the
+/// variables of all the step's tasks: those above take it for one of several.
+bool is_in_terminal_of_srun();
+
 /// "rank 3 on node7: " for messages before MPI has started; "" where no launcher started this process.
 std::string process_name();
 

@@ -81,7 +81,13 @@ std::optional<int> before_mpi(const Command& command, const std::vector<std::str
 struct Launch {
   int started = tessera::tools::num_started_by_launcher();
   bool is_first = tessera::tools::is_first_process();
+  bool is_in_terminal = tessera::tools::is_in_terminal_of_srun();
 };
+
+// Open MPI fails there before it can be asked, or waits for the other tasks: docs/jobs.md names the cause, too.
+constexpr const char* kShellOfSrun =
+    ". If you typed this into a shell of `srun --pty`: MPI takes the command for one of the shell's tasks. Open the "
+    "shell by salloc instead, or run `unset ${!SLURM_STEP@} ${!PMI@}` in it first (docs/jobs.md)";
 
 /// Whether MPI does not know the ranks that a launcher started: each would do the work of all, in the same folder.
 bool is_alone(const Launch& launch, const tessera::comm::Communicator& world) {
@@ -89,8 +95,9 @@ bool is_alone(const Launch& launch, const tessera::comm::Communicator& world) {
   if (launch.is_first)
     fmt::print(stderr,
                "error: {} processes were started, and MPI knows of one: the launcher is not that of {}, which this "
-               "program was built with. Use its mpirun, or with srun the --mpi=... it needs (slurm/README.md)\n",
-               launch.started, tessera::comm::Environment::library_version());
+               "program was built with. Use its mpirun, or with srun the --mpi=... it needs (slurm/README.md){}\n",
+               launch.started, tessera::comm::Environment::library_version(),
+               launch.is_in_terminal ? kShellOfSrun : "");
   return true;
 }
 

@@ -59,5 +59,16 @@ BOOST_AUTO_TEST_CASE(a_launcher_that_mpi_cannot_speak_with_is_refused) {
   }
 }
 
+/// A shell of `srun -n 4 --pty` hands the variables of its task to every command that is typed into it.
+BOOST_AUTO_TEST_CASE(a_shell_of_srun_is_named_as_the_cause) {
+  const std::string step = "SLURM_STEP_NUM_TASKS=4 SLURM_PROCID=0 ", cause = "a shell of `srun --pty`";
+  expect_error(run_shell(step + "SLURM_PTY_PORT=36055 " + tessera() + " version"), 2, cause);
+  BOOST_TEST(run_shell(step + tessera() + " version").errors.find(cause) == std::string::npos);
+  // What it says to do, in the shell it is for.
+  const ProcessResult alone = run_shell("export " + step + "SLURM_PTY_PORT=36055 PMI_RANK=0 PMI_SIZE=4; exec bash -c " +
+                                        shell_quoted("unset ${!SLURM_STEP@} ${!PMI@}; " + tessera() + " version"));
+  BOOST_TEST(alone.exit_code == 0, alone.errors);
+}
+
 }  // namespace
 }  // namespace tessera::testing
