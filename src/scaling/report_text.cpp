@@ -190,6 +190,14 @@ std::string machine(const Summary& summary) {
   return text;
 }
 
+/// How to get the runs that there are none of yet.
+std::string missing(const Summary& summary) {
+  const char* remedy = summary.question.executor == "slurm"
+                           ? "`tessera scale submit` with the same --output queues those that no job will make"
+                           : "`tessera scale run` with the same --output makes them";
+  return fmt::format("\n{} run(s) are missing: {}\n", summary.num_missing, remedy);
+}
+
 }  // namespace
 
 std::string report_text(const Summary& summary) {
@@ -200,9 +208,7 @@ std::string report_text(const Summary& summary) {
     text += "\n" + title(series, summary.question) + table.text();
     text += core_warning(series) + references(series, summary.question) + all_tried(series) + failures(series);
   }
-  if (summary.num_missing > 0)
-    text += fmt::format("\n{} run(s) are missing: `tessera scale run` or `submit` with the same folder makes them\n",
-                        summary.num_missing);
+  if (summary.num_missing > 0) text += missing(summary);
   return text;
 }
 

@@ -131,6 +131,19 @@ BOOST_AUTO_TEST_CASE(the_report_names_what_was_compared_and_what_failed) {
   BOOST_TEST(row.at("tried").as_array()[1].at("cause").as_string() == failed.cause);
 }
 
+BOOST_AUTO_TEST_CASE(the_report_says_how_missing_runs_are_made) {
+  Summary all;
+  all.num_missing = 3;
+  const auto text_of = [&](const char* executor) {
+    all.question.executor = executor;
+    return report_text(all);
+  };
+  const std::string here = text_of("local"), queued = text_of("slurm");
+  BOOST_TEST(here.find("3 run(s) are missing: `tessera scale run` with") != std::string::npos, here);
+  BOOST_TEST(here.find("submit") == std::string::npos, here);
+  BOOST_TEST(queued.find("3 run(s) are missing: `tessera scale submit` with") != std::string::npos, queued);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
