@@ -31,7 +31,7 @@ JobFixture::~JobFixture() {
 /// The program that the job is to run: tessera, or a script that makes steps or saves slow, holds a rank, or adds
 /// options to later starts.
 std::string JobFixture::program() const {
-  if (pace == 0 && later.empty() && !held) return TESSERA_BINARY;
+  if (pace == 0 && later.empty() && instead.empty() && !held) return TESSERA_BINARY;
   const std::string trains = held ? SignalGate(folder.path(), *held).program() : TESSERA_BINARY;
   std::string text = "#!/bin/sh\n[ \"$1\" = train ] || exec " + shell_quoted(TESSERA_BINARY) + " \"$@\"\n";
   if (!later.empty()) text += "[ \"${SLURM_RESTART_COUNT:-0}\" = 0 ] || set -- \"$@\" " + later + "\n";
@@ -45,7 +45,7 @@ std::string JobFixture::program() const {
         folder / "shim.so", folder / "page", paced, pace * 1e6);
   }
   const std::string path = folder / "tessera";
-  write_file(path, text + "exec " + shell_quoted(trains) + " \"$@\"\n");
+  write_file(path, text + instead + "\nexec " + shell_quoted(trains) + " \"$@\"\n");
   fs::permissions(path, fs::perms::owner_all);
   return path;
 }

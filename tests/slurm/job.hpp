@@ -32,7 +32,8 @@ struct JobFixture : RunFixture {
   double pace = 0;                  ///< seconds that a write takes at least, waiting, so that no core is busy
   std::string paced = metrics;      ///< file or folder whose writes do so: one a step
   std::optional<GateInstant> held;  ///< when a rank is held until a signal comes
-  std::string later;  ///< options of "tessera train" behind all others, from the second start of the job on
+  std::string later;    ///< options of "tessera train" behind all others, from the second start of the job on
+  std::string instead;  ///< shell text that runs in place of tessera train
 
   JobFixture() { change_config("log_interval = 1\n", "log_interval = 1000000\n"); }
   /// Cancels the job if it has not ended.

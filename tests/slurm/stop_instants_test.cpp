@@ -44,7 +44,7 @@ class StoppedJob {
     run_.as_configured = true;
     run_.held = instant.gate;
     if (instant.gate.call == "product") run_.held->log = run_.metrics;
-    run_.submit(launcher, "", instant.options);
+    run_.submit(launcher, "--time=60", instant.options);
   }
 
   void signal() {
@@ -74,6 +74,9 @@ class StoppedJob {
       BOOST_REQUIRE_MESSAGE(undisturbed.exit_code == 0, undisturbed.errors);
       BOOST_TEST(comparable_metrics(run_.metrics) == comparable_metrics(whole + "/metrics.jsonl"),
                  boost::test_tools::per_element());
+      // A signal of a user an hour before the end tells nothing of when Slurm's comes.
+      const std::string starts = read_file(run_.run + "/log/starts.jsonl");
+      BOOST_TEST(metric_values(starts, "lead_seconds") == (std::vector<double>{180, 180}), starts);
       BOOST_TEST((tensors(run_.run + last) == tensors(whole + last)));
     }
   }

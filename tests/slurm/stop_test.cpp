@@ -31,6 +31,29 @@ BOOST_FIXTURE_TEST_CASE(scancel_with_a_signal_under_mpirun, JobFixture) {
   stops_and_resumes(*this, "mpirun");
 }
 
+/// As with a --signal that comes with the start, or steps that are longer than the wall time.
+BOOST_FIXTURE_TEST_CASE(a_job_that_never_gets_to_a_save_ends, JobFixture) {
+  instead = "exit 85";
+  if (!submit("srun")) return;
+  wait_for_end("FAILED");
+  BOOST_TEST(job("Restarts") == "2");
+  BOOST_TEST(job("ExitCode") == "85:0");
+  BOOST_TEST(
+      log().find("error: job " + id + ", start 2: three starts in a row were asked to stop") != std::string::npos,
+      log());
+}
+
+/// What was checked for so many ranks must not run on others.
+BOOST_FIXTURE_TEST_CASE(ranks_of_the_environment_count_more_than_those_of_the_site, JobFixture) {
+  write_file(folder / "site.env", "TESSERA_RANKS_PER_NODE=1\n");
+  environment = "TESSERA_RANKS_PER_NODE=2 TESSERA_SITE=" + shell_quoted(folder / "site.env") + " ";
+  nodes = "--nodes=2 --mincpus=2";
+  instead = "exit 0";
+  if (!submit("srun")) return;
+  wait_for_end("COMPLETED");
+  BOOST_TEST(log().find("start 0: 4 rank(s)") != std::string::npos, log());
+}
+
 /// Slurm sends SIGTERM to every process of such a job.
 BOOST_FIXTURE_TEST_CASE(a_cancelled_job_saves_and_stays_cancelled, JobFixture) {
   for (const std::string launcher : {"srun", "mpirun"}) {
