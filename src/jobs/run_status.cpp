@@ -107,6 +107,28 @@ void judge_without_record(const RunFacts& run, RunStatus& status) {
   }
 }
 
+/// Whether the job script asks for no other start after this exit code.
+bool is_last_of_job(int code) {
+  return code == static_cast<int>(base::ExitCode::done) ||
+         (code != static_cast<int>(base::ExitCode::stopped) && !is_crash(code));
+}
+
+/// A job that may wait or run for all that the folder tells; "" if there is none.
+std::string open_job(const RunFacts& run) {
+  std::string open;
+  for (const std::string& id : run.jobs()) {
+    const auto start = std::find_if(run.starts.rbegin(), run.starts.rend(),
+                                    [&](const Start& one) { return one.begin.job_id() == id; });
+    if (start == run.starts.rend() || !start->end || !is_last_of_job(start->end->exit_code)) open = id;
+  }
+  return open;
+}
+
+bool is_finished(const RunFacts& run) {
+  const Start* start = run.last_start();
+  return start && start->end && start->end->exit_code == 0 && start->end->step >= start->begin.steps;
+}
+
 void judge_active_job(const RunFacts& run, const QueuedJob& job, RunStatus& status) {
   const Start* start = run.last_start();
   if (!job.is_waiting()) {
@@ -133,13 +155,17 @@ void judge_locked(const RunFacts& run, RunStatus& status) {
         "the folder is in use, but by no start that is recorded: another command, or a start at its end");
 }
 
-void judge_state(const RunFacts& run, const std::string& accounted, RunStatus& status) {
+void judge_state(const RunFacts& run, const std::string& problem, const std::string& accounted, RunStatus& status) {
+  const std::string open = problem.empty() || is_finished(run) ? "" : open_job(run);
   const Start* start = run.last_start();
   if (run.lock && run.lock->is_alive)
     judge_locked(run, status);
   else if (status.job && status.job->is_active())
     judge_active_job(run, *status.job, status);
-  else if (!start)
+  else if (!open.empty()) {
+    status.state = RunState::unknown;
+    status.reason = fmt::format("no rank holds the folder, and job {} may wait or run: {}", open, problem);
+  } else if (!start)
     judge_without_record(run, status);
   else if (start->end)
     judge_ended(run, *start, status);
@@ -151,7 +177,9 @@ void judge_state(const RunFacts& run, const std::string& accounted, RunStatus& s
 /// How the start before ended, where the run goes on.
 void note_last_end(const RunFacts& run, RunStatus& status) {
   const Start* start = run.last_start();
-  if (!start || (status.state != RunState::requeued && status.state != RunState::starting)) return;
+  const bool goes_on =
+      status.state == RunState::requeued || status.state == RunState::starting || status.state == RunState::unknown;
+  if (!start || !goes_on) return;
   if (!start->end && run.lock && run.lock->is_alive) return;
   RunStatus before;
   if (start->end)
@@ -235,8 +263,8 @@ void count_restarts(const RunFacts& run, RunStatus& status) {
 }  // namespace
 
 const char* name_of(RunState state) {
-  constexpr const char* names[] = {"waiting", "requeued", "starting", "running",
-                                   "stopped", "finished", "failed",   "died"};
+  constexpr const char* names[] = {"waiting",  "requeued", "starting", "running", "stopped",
+                                   "finished", "failed",   "died",     "unknown"};
   return names[static_cast<int>(state)];
 }
 
@@ -256,10 +284,10 @@ RunStatus judge(const RunFacts& run, const Queue& queue, double now, const std::
   RunStatus status;
   status.job = job_of(run, queue);
   status.steps = run.last_start() ? run.last_start()->begin.steps : run.config ? run.config->run.steps : 0;
-  judge_state(run, accounted, status);
+  judge_state(run, queue.problem, accounted, status);
   note_last_end(run, status);
   note_silence(run, status);
-  if (!queue.problem.empty()) status.notes.push_back(queue.problem);
+  if (!queue.problem.empty() && status.state != RunState::unknown) status.notes.push_back(queue.problem);
   if (!run.config && run.submissions.empty())
     status.notes.push_back(run.config_problem.substr(0, run.config_problem.find('\n')));
   count_restarts(run, status);

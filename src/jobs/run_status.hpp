@@ -20,6 +20,7 @@ enum class RunState {
   finished,  ///< run.steps are done
   failed,    ///< and said why
   died,      ///< killed without a word
+  unknown,   ///< a job may wait or run for it, but Slurm does not answer
 };
 const char* name_of(RunState state);
 

@@ -59,6 +59,9 @@ void require_free(const SubmittedJob& job) {
   const bool in_use = state == jobs::RunState::waiting || state == jobs::RunState::requeued ||
                       state == jobs::RunState::starting || state == jobs::RunState::running;
   if (in_use && !job.is_chained()) refuse_in_use(dir, report);
+  if (state == jobs::RunState::unknown && !job.is_chained())
+    base::fail_usage("run.dir = '{}' may be in use: {}. Try again when squeue answers, or use another run.dir", dir,
+                     report.status.reason);
   if (facts.checkpoint && facts.checkpoint->step >= job.config.run.steps)
     base::fail_usage(
         "run.dir = '{}' has a checkpoint of step {}, and run.steps = {}: nothing is left to train. Raise "

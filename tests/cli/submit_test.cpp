@@ -66,6 +66,9 @@ BOOST_FIXTURE_TEST_CASE(a_submission_is_kept_and_told, SubmitFixture) {
   // It never started, and Slurm has forgotten it.
   slurm.answer("");
   BOOST_TEST(submit("").exit_code == 0);
+  // Whether the last one waits is not known: another one might be one too many.
+  slurm.program("squeue", "echo 'slurm_load_jobs error: Unable to contact slurm controller' >&2; exit 1");
+  expect_error(submit(""), 2, "may be in use: no rank holds the folder, and job 4711 may wait or run: ");
 }
 
 /// The job finds its program, its configuration and its data wherever it is submitted from.

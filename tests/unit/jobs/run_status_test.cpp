@@ -136,6 +136,29 @@ BOOST_AUTO_TEST_CASE(ends_are_told_by_their_code) {
   BOOST_TEST(!diverged.end_time.has_value());
 }
 
+/// Else a second job would be submitted onto a run that waits.
+BOOST_AUTO_TEST_CASE(a_job_that_squeue_does_not_tell_of_may_wait) {
+  const Queue silent{{}, "squeue does not answer"};
+  RunFacts run = sample_run();
+  end(run, 85, 100);
+  const RunStatus status = judge(run, silent, kNow);
+  BOOST_TEST((status.state == RunState::unknown));
+  BOOST_TEST(contains(status.reason, "job 12 may wait or run: squeue does not answer"));
+  BOOST_TEST(contains(status.notes.at(0), "the last start stopped"));
+  end(run, 3, 100, "diverged");  // is not requeued
+  BOOST_TEST((judge(run, silent, kNow).state == RunState::failed));
+  run.submissions.push_back({kNow + 1, "13", "s", "o"});
+  BOOST_TEST((judge(run, silent, kNow).state == RunState::unknown));
+  end(run, 0, 1000);
+  BOOST_TEST((judge(run, silent, kNow).state == RunState::finished));
+  lock(run);
+  BOOST_TEST((judge(run, silent, kNow).state == RunState::running));
+  run.lock.reset();
+  run.starts.clear();
+  BOOST_TEST((judge(run, silent, kNow).state == RunState::unknown));
+  BOOST_TEST(contains(judge(run, silent, kNow).reason, "job 13"));
+}
+
 BOOST_AUTO_TEST_CASE(a_start_without_an_end_died) {
   RunFacts run = sample_run();
   run.lock = train::LockSight{"n1", "12", "", 7, 300, false};
