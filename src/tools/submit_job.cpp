@@ -57,6 +57,10 @@ std::vector<std::string> arguments_of_job(const std::vector<std::string>& argume
     if (next_is_value) ++i;
     if (is_config) files.push_back(fs::absolute(next_is_value ? arguments.at(i) : word.substr(equals + 1)).string());
   }
+  if (files.empty())
+    base::fail_usage(
+        "tessera train --submit needs --config FILE, which the job reads at each start: write the options "
+        "into a file, or add one that holds some of them");
   std::vector<std::string> result = {files.front()};
   for (std::size_t i = 1; i < files.size(); ++i) result.push_back("--config=" + files[i]);
   result.insert(result.end(), others.begin(), others.end());
