@@ -37,6 +37,12 @@ std::string blank(const std::string& text) {
 // The reason is last: it may hold any character.
 const char* const kSqueueFormat = "%i|%T|%S|%L|%l|%N|%r";
 
+bool QueuedJob::is_waiting() const {
+  static constexpr const char* waits[] = {"PENDING",      "REQUEUED",     "REQUEUE_FED",
+                                          "REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD"};
+  return std::any_of(std::begin(waits), std::end(waits), [&](const char* one) { return state == one; });
+}
+
 bool QueuedJob::is_active() const {
   // These are old and few. Each Slurm has other states of jobs that may go on, and ours may be older than it.
   static constexpr const char* ends[] = {"COMPLETED", "CANCELLED", "FAILED",   "TIMEOUT",      "NODE_FAIL",

@@ -17,7 +17,9 @@ struct QueuedJob {
   std::optional<double> seconds_left;   ///< until its time is up
   std::optional<double> limit_seconds;  ///< of its wall time
 
-  bool is_waiting() const { return state == "PENDING"; }
+  bool is_waiting() const;  ///< in the queue, or held out of it
+  /// Whether Slurm stopped its processes, which keep their places.
+  bool is_suspended() const { return state == "SUSPENDED" || state == "STOPPED"; }
   /// Whether it waits, runs, or is about to begin or end, as a job in a state that is not known here does.
   bool is_active() const;
 };

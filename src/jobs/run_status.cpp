@@ -131,15 +131,31 @@ bool is_finished(const RunFacts& run) {
 
 void judge_active_job(const RunFacts& run, const QueuedJob& job, RunStatus& status) {
   const Start* start = run.last_start();
+  const bool is_of_job = start && start->begin.job_id() == job.id;
+  if (is_of_job && start->end && is_last_of_job(start->end->exit_code)) {  // the job script is at its end
+    judge_ended(run, *start, status);
+    return;
+  }
   if (!job.is_waiting()) {
     status.state = RunState::starting;
     status.reason = fmt::format("job {} is {} on {}, and no rank holds the run folder yet or any more", job.id,
                                 job.state, job.nodes);
     return;
   }
-  const bool had_start = (start && start->begin.job_id() == job.id) || (run.history && run.history->job == job.id);
+  const bool had_start = is_of_job || (run.history && run.history->job == job.id);
   status.state = had_start ? RunState::requeued : RunState::waiting;
-  status.reason = fmt::format("job {} waits: {}", job.id, describe_reason(job.reason));
+  status.reason = fmt::format("job {} waits: {}{}", job.id, describe_reason(job.reason),
+                              job.state == "PENDING" ? "" : ", as " + job.state);
+}
+
+void judge_suspended(const QueuedJob& job, RunStatus& status) {
+  status.state = RunState::suspended;
+  status.reason = fmt::format("Slurm stopped the processes of job {}: {}", job.id, job.state);
+}
+
+void judge_unknown(const std::string& job, const std::string& problem, RunStatus& status) {
+  status.state = RunState::unknown;
+  status.reason = fmt::format("no rank holds the folder, and job {} may wait or run: {}", job, problem);
 }
 
 void judge_locked(const RunFacts& run, RunStatus& status) {
@@ -158,14 +174,15 @@ void judge_locked(const RunFacts& run, RunStatus& status) {
 void judge_state(const RunFacts& run, const std::string& problem, const std::string& accounted, RunStatus& status) {
   const std::string open = problem.empty() || is_finished(run) ? "" : open_job(run);
   const Start* start = run.last_start();
-  if (run.lock && run.lock->is_alive)
+  if (status.job && status.job->is_suspended())
+    judge_suspended(*status.job, status);
+  else if (run.lock && run.lock->is_alive)
     judge_locked(run, status);
   else if (status.job && status.job->is_active())
     judge_active_job(run, *status.job, status);
-  else if (!open.empty()) {
-    status.state = RunState::unknown;
-    status.reason = fmt::format("no rank holds the folder, and job {} may wait or run: {}", open, problem);
-  } else if (!start)
+  else if (!open.empty())
+    judge_unknown(open, problem, status);
+  else if (!start)
     judge_without_record(run, status);
   else if (start->end)
     judge_ended(run, *start, status);
@@ -263,8 +280,8 @@ void count_restarts(const RunFacts& run, RunStatus& status) {
 }  // namespace
 
 const char* name_of(RunState state) {
-  constexpr const char* names[] = {"waiting",  "requeued", "starting", "running", "stopped",
-                                   "finished", "failed",   "died",     "unknown"};
+  constexpr const char* names[] = {"waiting", "requeued", "starting", "running", "suspended",
+                                   "stopped", "finished", "failed",   "died",    "unknown"};
   return names[static_cast<int>(state)];
 }
 

@@ -16,11 +16,12 @@ enum class RunState {
   requeued,  ///< its job waits for another start
   starting,  ///< the ranks are not there yet, or load
   running,
-  stopped,   ///< on request or by run.stop_after: it goes on where it is started again
-  finished,  ///< run.steps are done
-  failed,    ///< and said why
-  died,      ///< killed without a word
-  unknown,   ///< a job may wait or run for it, but Slurm does not answer
+  suspended,  ///< Slurm stopped its processes
+  stopped,    ///< on request or by run.stop_after: it goes on where it is started again
+  finished,   ///< run.steps are done
+  failed,     ///< and said why
+  died,       ///< killed without a word
+  unknown,    ///< a job may wait or run for it, but Slurm does not answer
 };
 const char* name_of(RunState state);
 

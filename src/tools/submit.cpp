@@ -57,7 +57,8 @@ void require_free(const SubmittedJob& job) {
   const jobs::RunFacts& facts = report.facts;
   const jobs::RunState state = report.status.state;
   const bool in_use = state == jobs::RunState::waiting || state == jobs::RunState::requeued ||
-                      state == jobs::RunState::starting || state == jobs::RunState::running;
+                      state == jobs::RunState::starting || state == jobs::RunState::running ||
+                      state == jobs::RunState::suspended;
   if (in_use && !job.is_chained()) refuse_in_use(dir, report);
   if (state == jobs::RunState::unknown && !job.is_chained())
     base::fail_usage("run.dir = '{}' may be in use: {}. Try again when squeue answers, or use another run.dir", dir,

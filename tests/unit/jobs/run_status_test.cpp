@@ -119,6 +119,36 @@ BOOST_AUTO_TEST_CASE(a_job_in_the_queue_waits_or_is_requeued) {
   BOOST_TEST((judge(run, queue_of("CONFIGURING"), kNow).state == RunState::starting));
 }
 
+BOOST_AUTO_TEST_CASE(a_job_at_its_end_is_told_by_its_last_start) {
+  RunFacts run = sample_run();
+  for (const char* state : {"RUNNING", "COMPLETING"}) {
+    end(run, 0, 1000);
+    BOOST_TEST((judge(run, queue_of(state), kNow).state == RunState::finished));
+    end(run, 3, 100, "diverged");
+    BOOST_TEST((judge(run, queue_of(state), kNow).state == RunState::failed));
+    end(run, 85, 100);  // it requeues itself
+    BOOST_TEST((judge(run, queue_of(state), kNow).state == RunState::starting));
+    end(run, 0, 1000);
+    run.starts.back().begin.job = "11";  // of another job
+    BOOST_TEST((judge(run, queue_of(state), kNow).state == RunState::starting));
+    run.starts.back().begin.job = "12";
+  }
+}
+
+BOOST_AUTO_TEST_CASE(jobs_that_are_held_wait_and_suspended_ones_are_told) {
+  RunFacts run = sample_run();
+  end(run, 85, 100);
+  for (const char* state : {"REQUEUE_HOLD", "SPECIAL_EXIT", "REQUEUED", "RESV_DEL_HOLD"}) {
+    const RunStatus status = judge(run, queue_of(state, "JobHeldUser"), kNow);
+    BOOST_TEST((status.state == RunState::requeued), state);
+    BOOST_TEST(contains(status.reason, "scontrol release JOB (JobHeldUser), as " + std::string(state)), status.reason);
+  }
+  run.starts.back().end.reset();
+  BOOST_TEST((judge(run, queue_of("SUSPENDED"), kNow).state == RunState::suspended));  // its lock grows old
+  lock(run);
+  BOOST_TEST((judge(run, queue_of("SUSPENDED"), kNow).state == RunState::suspended));
+}
+
 BOOST_AUTO_TEST_CASE(ends_are_told_by_their_code) {
   RunFacts run = sample_run();
   end(run, 0, 1000);
