@@ -55,6 +55,7 @@ JobHistory parse_history(const std::string& job, const std::string& text) {
   for (const auto& [number, code] : starts)
     if (code ? is_crash(*code) : number != last) ++history.num_crashes;
   history.last_code = starts.rbegin()->second;
+  history.last_number = last;
   return history;
 }
 

@@ -17,6 +17,7 @@ struct JobHistory {
   std::int64_t num_crashes = 0;  ///< of those that ended: by any code but 0, 2, 3, 85; and of those before the last one
                                  ///< that have no end
   std::optional<int> last_code;  ///< of the last one, if it has ended
+  std::int64_t last_number = 0;  ///< of the last one, SLURM_RESTART_COUNT
 };
 
 /// Whether the job script takes this exit code for that of a crash.

@@ -46,6 +46,22 @@ std::string words_of(const RankError& error) {
   return fmt::format("rank {} on {}, after step {}: {}", error.rank, error.host, error.step, error.error);
 }
 
+/// Whether the job of a start began another one, whose ranks have recorded nothing.
+bool has_later_start(const RunFacts& run, const Start& start) {
+  return run.history && run.history->job == start.begin.job_id() && start.begin.restart &&
+         run.history->last_number > *start.begin.restart;
+}
+
+/// The newest submission, if no rank of its job has recorded a start.
+const Submission* unstarted(const RunFacts& run) {
+  if (run.submissions.empty()) return nullptr;
+  const Submission& last = run.submissions.back();
+  if (run.last_start() && last.time_seconds <= run.last_start()->begin.time_seconds) return nullptr;
+  const bool started = std::any_of(run.starts.begin(), run.starts.end(),
+                                   [&](const Start& start) { return start.begin.job_id() == last.job; });
+  return started ? nullptr : &last;
+}
+
 bool is_bad_end(const QueuedJob& job) {
   return !job.is_active() && job.state != "COMPLETED" && job.state != "FAILED";
 }
@@ -62,6 +78,26 @@ void judge_dead(const RunFacts& run, const Start& start, const std::string& acco
   std::string end = accounted;
   if (status.job && status.job->id == start.begin.job_id() && is_bad_end(*status.job)) end = status.job->state;
   if (!end.empty()) status.notes.push_back(fmt::format("Slurm says of job {}: {}", start.begin.job_id(), end));
+}
+
+/// The job began another start, which ended in its script or its launcher.
+void judge_later_start(const RunFacts& run, RunStatus& status) {
+  const JobHistory& history = *run.history;
+  const bool asked = history.last_code == static_cast<int>(base::ExitCode::stopped);
+  status.state = asked ? RunState::stopped : RunState::failed;
+  status.exit_code = history.last_code;
+  status.reason = fmt::format("start {} of job {} {} before it trained", history.last_number, history.job,
+                              asked ? "was asked to stop" : "ended");
+  if (history.last_code) status.reason += fmt::format(" (exit code {})", *history.last_code);
+  for (const Submission& one : run.submissions)
+    if (one.job == history.job) status.reason += fmt::format(": see '{}'", one.output);
+}
+
+void judge_unstarted(const Submission& last, RunStatus& status) {
+  status.state = RunState::failed;
+  status.reason =
+      fmt::format("job {} {} and never trained: see '{}'", last.job,
+                  status.job ? "ended as " + status.job->state : "is not in the queue any more", last.output);
 }
 
 void judge_ended(const RunFacts& run, const Start& start, RunStatus& status) {
@@ -96,11 +132,7 @@ void judge_without_record(const RunFacts& run, RunStatus& status) {
     status.state = RunState::died;
     status.reason = fmt::format("process {} on {} is gone and left its lock", run.lock->pid, run.lock->host);
   } else if (!run.submissions.empty()) {
-    const Submission& last = run.submissions.back();
-    status.state = RunState::failed;
-    status.reason =
-        fmt::format("job {} {} and never trained: see '{}'", last.job,
-                    status.job ? "ended as " + status.job->state : "is not in the queue any more", last.output);
+    judge_unstarted(run.submissions.back(), status);
   } else {
     status.state = RunState::stopped;
     status.reason = "nothing holds the folder, and it has no record of how the last start ended";
@@ -132,7 +164,8 @@ bool is_finished(const RunFacts& run) {
 void judge_active_job(const RunFacts& run, const QueuedJob& job, RunStatus& status) {
   const Start* start = run.last_start();
   const bool is_of_job = start && start->begin.job_id() == job.id;
-  if (is_of_job && start->end && is_last_of_job(start->end->exit_code)) {  // the job script is at its end
+  const bool is_last = is_of_job && start->end && is_last_of_job(start->end->exit_code);
+  if (is_last && !job.is_waiting() && !has_later_start(run, *start)) {  // the job script is at its end
     judge_ended(run, *start, status);
     return;
   }
@@ -172,7 +205,9 @@ void judge_locked(const RunFacts& run, RunStatus& status) {
 }
 
 void judge_state(const RunFacts& run, const std::string& problem, const std::string& accounted, RunStatus& status) {
-  const std::string open = problem.empty() || is_finished(run) ? "" : open_job(run);
+  const Submission* lost = status.job && status.job->is_active() ? nullptr : unstarted(run);
+  const bool is_cancelled = status.job && status.job->state == "CANCELLED";  // by a user, while it waited
+  const std::string open = problem.empty() || (is_finished(run) && !lost) ? "" : open_job(run);
   const Start* start = run.last_start();
   if (status.job && status.job->is_suspended())
     judge_suspended(*status.job, status);
@@ -184,10 +219,16 @@ void judge_state(const RunFacts& run, const std::string& problem, const std::str
     judge_unknown(open, problem, status);
   else if (!start)
     judge_without_record(run, status);
+  else if (lost && !is_cancelled)
+    judge_unstarted(*lost, status);
+  else if (has_later_start(run, *start))
+    judge_later_start(run, status);
   else if (start->end)
     judge_ended(run, *start, status);
   else
     judge_dead(run, *start, accounted, status);
+  if (start && lost && is_cancelled)
+    status.notes.push_back(fmt::format("job {} was cancelled before it trained", lost->job));
   if (status.state == RunState::stopped) status.notes.push_back("start it again, or submit it again, and it goes on");
 }
 

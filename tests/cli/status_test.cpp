@@ -92,10 +92,10 @@ BOOST_FIXTURE_TEST_CASE(the_last_words_of_a_rank_that_failed_alone_are_told, Sta
 
 BOOST_FIXTURE_TEST_CASE(jobs_that_wait_are_told_with_their_reason, StatusFixture) {
   BOOST_REQUIRE(slurm
-                    .run("SLURM_JOB_ID=77 SLURM_RESTART_COUNT=0 TESSERA_MAX_RESTARTS=5 " + tessera() +
+                    .run("SLURM_JOB_ID=77 SLURM_RESTART_COUNT=1 TESSERA_MAX_RESTARTS=5 " + tessera() +
                          " train --config " + shell_quoted(config) + " --run.stop_after 5 --quiet")
                     .exit_code == 0);
-  write_file(run + "/log/job-77.history", "0 from 0\n0 ended 137\n1 from 0\n1 ended 85\n");
+  write_file(run + "/log/job-77.history", "0 from 0\n0 ended 137\n1 from 0\n1 ended 0\n");
   slurm.answer("77|PENDING|2030-01-01T00:00:00|1:00:00|1:00:00||Resources");
   const json::Json waiting = status();
   BOOST_TEST(waiting.at("state").as_string() == "requeued");
@@ -105,7 +105,10 @@ BOOST_FIXTURE_TEST_CASE(jobs_that_wait_are_told_with_their_reason, StatusFixture
   BOOST_TEST(waiting.at("job").at("limit_seconds").as_double() == 3600);
   BOOST_TEST(waiting.at("end_time").as_string().starts_with("20"));
   slurm.answer("77|RUNNING|2026-01-01T00:00:00|30:00|1:00:00|n1|None");
+  BOOST_TEST(state() == "stopped");  // it is at its end, unless it began another start
+  write_file(run + "/log/job-77.history", "0 from 0\n0 ended 137\n1 from 0\n1 ended 0\n2 from 5\n");
   BOOST_TEST(state() == "starting");
+  write_file(run + "/log/job-77.history", "0 from 0\n0 ended 137\n1 from 0\n1 ended 0\n");
   slurm.answer("77|COMPLETED|2026-01-01T00:00:00|30:00|1:00:00|n1|None");
   BOOST_TEST(state() == "stopped");
   const ProcessResult text = slurm.run(tessera() + " status " + shell_quoted(run));

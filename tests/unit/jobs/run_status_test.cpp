@@ -128,11 +128,42 @@ BOOST_AUTO_TEST_CASE(a_job_at_its_end_is_told_by_its_last_start) {
     BOOST_TEST((judge(run, queue_of(state), kNow).state == RunState::failed));
     end(run, 85, 100);  // it requeues itself
     BOOST_TEST((judge(run, queue_of(state), kNow).state == RunState::starting));
+    end(run, 3, 100, "diverged");
+    run.starts.back().begin.restart = 0;  // its owner requeued it
+    run.history = parse_history("12", "0 from 0\n0 ended 3\n1 from 90\n");
+    BOOST_TEST((judge(run, queue_of(state), kNow).state == RunState::starting));
+    BOOST_TEST((judge(run, queue_of("PENDING"), kNow).state == RunState::requeued));
+    run.history.reset();
     end(run, 0, 1000);
     run.starts.back().begin.job = "11";  // of another job
     BOOST_TEST((judge(run, queue_of(state), kNow).state == RunState::starting));
     run.starts.back().begin.job = "12";
   }
+}
+
+/// What happened last is told, though the record of starts knows nothing of it.
+BOOST_AUTO_TEST_CASE(jobs_that_end_before_their_ranks_start_are_told) {
+  RunFacts run = sample_run();
+  end(run, 85, 100);
+  run.submissions = {{kNow - 200, "12", "s", "o-12"}, {kNow, "13", "s", "o-13"}};
+  const auto queue = [](const char* state) { return Queue{{{"13", state, "None", "", {}, {}, {}}}, ""}; };
+  BOOST_TEST((judge(run, queue("FAILED"), kNow).state == RunState::failed));
+  BOOST_TEST(judge(run, queue("FAILED"), kNow).reason == "job 13 ended as FAILED and never trained: see 'o-13'");
+  BOOST_TEST(contains(judge(run, {}, kNow).reason, "job 13 is not in the queue any more and never trained"));
+  BOOST_TEST((judge(run, queue("PENDING"), kNow).state == RunState::waiting));
+  const RunStatus cancelled = judge(run, queue("CANCELLED"), kNow);
+  BOOST_TEST((cancelled.state == RunState::stopped));
+  BOOST_TEST(cancelled.notes.at(0) == "job 13 was cancelled before it trained");
+
+  run.submissions.pop_back();  // and a requeued start of the same job
+  run.starts.back().begin.restart = 0;
+  run.history = parse_history("12", "0 from 0\n0 ended 85\n1 from 100\n1 ended 127\n");
+  const RunStatus failed = judge(run, queue_of("FAILED"), kNow);
+  BOOST_TEST((failed.state == RunState::failed));
+  BOOST_TEST(failed.reason == "start 1 of job 12 ended before it trained (exit code 127): see 'o-12'");
+  BOOST_TEST(failed.exit_code.value() == 127);
+  run.history = parse_history("12", "0 from 0\n0 ended 85\n");
+  BOOST_TEST((judge(run, queue_of("FAILED"), kNow).state == RunState::stopped));
 }
 
 BOOST_AUTO_TEST_CASE(jobs_that_are_held_wait_and_suspended_ones_are_told) {
@@ -180,6 +211,8 @@ BOOST_AUTO_TEST_CASE(a_job_that_squeue_does_not_tell_of_may_wait) {
   run.submissions.push_back({kNow + 1, "13", "s", "o"});
   BOOST_TEST((judge(run, silent, kNow).state == RunState::unknown));
   end(run, 0, 1000);
+  BOOST_TEST((judge(run, silent, kNow).state == RunState::unknown));
+  run.submissions[0].time_seconds = kNow - 200;
   BOOST_TEST((judge(run, silent, kNow).state == RunState::finished));
   lock(run);
   BOOST_TEST((judge(run, silent, kNow).state == RunState::running));
