@@ -121,6 +121,16 @@ void write_script(const SubmittedJob& job, const std::string& path, const std::s
   base::replace_file(path, text);
 }
 
+/// The job is submitted, whether or not it can be written down.
+void record(const SubmittedJob& job, const jobs::Submission& submission) {
+  try {
+    jobs::record_submission(job.config.run.dir, submission);
+  } catch (const base::Error& error) {
+    fmt::print(stderr, "warning: {}. tessera status will not know of job {} before it starts\n", error.what(),
+               submission.job);
+  }
+}
+
 std::string now_text() {
   const std::time_t now = std::time(nullptr);
   std::tm parts{};
@@ -163,12 +173,13 @@ std::optional<base::ExitCode> submit_training(const std::vector<std::string>& ar
   write_script(job, path, text);
   const std::string id = submit(job, path);
   const std::string output = fmt::format("{}/slurm-{}.out", job.log_folder(), id);
-  jobs::record_submission(job.config.run.dir, {metrics::wall_seconds(), id, path, output});
   fmt::print(
       "job {}: '{}', {} node(s) of {} rank(s)\nwhat it does:     tessera status {}\nwhat it prints:   tail -F {}\n"
       "to end it early:  scancel {}\n",
       id, path, job.nodes.text(), job.ranks_per_node, jobs::shell_quoted(job.config.run.dir),
       jobs::shell_quoted(output), id);
+  std::fflush(stdout);
+  record(job, {metrics::wall_seconds(), id, path, output});
   return base::ExitCode::done;
 }
 

@@ -71,6 +71,14 @@ BOOST_FIXTURE_TEST_CASE(a_submission_is_kept_and_told, SubmitFixture) {
   expect_error(submit(""), 2, "may be in use: no rank holds the folder, and job 4711 may wait or run: ");
 }
 
+BOOST_FIXTURE_TEST_CASE(a_job_that_cannot_be_written_down_is_told_all_the_same, SubmitFixture) {
+  fs::create_directories(run + "/log/submits.jsonl");  // no file
+  const ProcessResult result = submit("");
+  BOOST_TEST(result.exit_code == 0);
+  BOOST_TEST(result.output.starts_with("job 4711: "), result.output);
+  BOOST_TEST(result.errors.find("tessera status will not know of job 4711") != std::string::npos, result.errors);
+}
+
 /// The job finds its program, its configuration and its data wherever it is submitted from.
 BOOST_FIXTURE_TEST_CASE(the_kept_script_trains_from_any_folder, SubmitFixture) {
   BOOST_REQUIRE(submit("--run.stop_after=3 --run.dir='a b/run' --data.train=tokens.h5").exit_code == 0);
