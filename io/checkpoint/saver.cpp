@@ -214,7 +214,8 @@ void Saver::advance() {
   }
   Written written;
   comm::together(*ranks_, "tiles of the checkpoint written", [&] { written = save_->written.get(); });
-  save_->work_seconds += written.seconds;
+  // Publishing begins when the slowest has written.
+  save_->work_seconds = ranks_->max(save_->work_seconds + written.seconds, "time of the checkpoint");
   const std::vector<std::uint64_t> sums = add_over_ranks(*ranks_, written.sums, "checksums of the checkpoint");
   comm::together(*ranks_, "checksums of the checkpoint written", [&] {
     if (ranks_->rank() != 0) return;

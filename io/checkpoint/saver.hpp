@@ -32,7 +32,8 @@ struct Saved {
   std::int64_t step = 0;
   double stalled_seconds = 0;  ///< that calls of the saver took on this rank
   double seconds = 0;          ///< from begin() until it had its name
-  double work_seconds = 0;  ///< of this rank's own work for it: without pauses of a throttled writer, without waiting
+  /// Of the slowest rank's work, on rank 0 with publishing; without pauses of a throttled writer.
+  double work_seconds = 0;
 };
 
 /// Saves checkpoints from all ranks, one at a time. HDF5 lays the file out on rank 0; then every rank fills it with

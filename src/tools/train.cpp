@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <cstdio>
 #include <fmt/core.h>
 
 #include "comm/together.hpp"
@@ -56,6 +57,7 @@ base::ExitCode run_train(Invocation& invocation) {
     for (const std::string& line : opening_lines(mesh, resolved, *device, invocation.arguments, nodes, job))
       fmt::print("{}\n", line);
     fmt::print("\n{}\n", config::to_ini(resolved));
+    std::fflush(stdout);  // a job that is killed while it loads has told where and what it was
   };
   hooks.stop_requested = stop_requested;
   return train::train(mesh, *device, call.config, hooks);

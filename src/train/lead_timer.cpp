@@ -7,7 +7,10 @@
 namespace tessera::train {
 
 LeadTimer::LeadTimer(LeadTimerSettings settings) : settings_(std::move(settings)) {
-  if (const std::optional<LeadTime> last = read_lead_time(settings_.run_dir)) warn(*last);
+  const std::optional<LeadTime> last = read_lead_time(settings_.run_dir);
+  if (!last) return;
+  last_evaluation_seconds_ = last->evaluation_seconds;
+  warn(*last);
 }
 
 void LeadTimer::step(double seconds) {
@@ -47,7 +50,8 @@ LeadTime LeadTimer::lead() const {
   double in_flight = 0;
   if (settings_.saves_beside)
     in_flight = settings_.throttled ? save_seconds_ : std::max(0.0, save_seconds_ - step_seconds_);
-  return {step_seconds_, evaluation_seconds_, in_flight, save_seconds_};
+  const double evaluation = evaluation_seconds_ > 0 ? evaluation_seconds_ : last_evaluation_seconds_;
+  return {step_seconds_, evaluation, in_flight, save_seconds_};
 }
 
 void LeadTimer::keep() {

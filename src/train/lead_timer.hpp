@@ -28,7 +28,7 @@ class LeadTimer {
 
   /// The first of a start counts only while it is the only one: it fills caches and allocates.
   void step(double seconds);
-  /// From one poll to the next.
+  /// From one poll to the next. Until the first, those of the last start count.
   void evaluation(double seconds);
   /// Of a save by itself, without what it was throttled. The first one tells the lead time.
   void save(double seconds);
@@ -46,6 +46,7 @@ class LeadTimer {
   LeadTimerSettings settings_;
   int num_steps_ = 0;
   double step_seconds_ = 0, evaluation_seconds_ = 0, save_seconds_ = 0;
+  double last_evaluation_seconds_ = 0;  // of the start before
   std::optional<base::Clock::time_point> finish_began_;
   LeadTime kept_;
   std::string told_;

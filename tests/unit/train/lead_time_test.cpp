@@ -47,6 +47,18 @@ struct Timer {
   }
 };
 
+BOOST_FIXTURE_TEST_CASE(evaluations_of_the_last_start_count_until_one_is_measured, Timer) {
+  std::filesystem::create_directories(folder.path / "log");
+  BOOST_REQUIRE(write_lead_time(folder.path.string(), {1, 30, 0, 2}));
+  LeadTimer timer = make(false, false);
+  timer.step(1);
+  timer.save(2);
+  BOOST_TEST(timer.lead().evaluation_seconds == 30);
+  BOOST_TEST(read_lead_time(folder.path.string())->evaluation_seconds == 30);
+  timer.evaluation(3);
+  BOOST_TEST(timer.lead().evaluation_seconds == 3);
+}
+
 BOOST_FIXTURE_TEST_CASE(the_first_step_counts_only_while_it_is_alone, Timer) {
   LeadTimer timer = make(false, false);
   timer.step(9);
