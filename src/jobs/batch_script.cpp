@@ -74,7 +74,14 @@ constexpr Named kRefused[] = {
     {"chdir", "submit from that folder: paths in the configuration are those of the folder you submit from"},
     {"wrap", "the job is slurm/train.sbatch"},
     {"parsable", "it is set"},
+    {"wait", "tessera status tells when the job has ended"},
     {"test-only", "use --dry-run"},
+};
+
+/// Variables of sbatch that --submit cannot obey.
+constexpr Named kRefusedVariables[] = {
+    {"SBATCH_ARRAY_INX", "several jobs cannot train one run: use slurm/sweep.sbatch"},
+    {"SBATCH_WAIT", "tessera status tells when the job has ended"},
 };
 
 /// A value in an #SBATCH line.
@@ -137,6 +144,8 @@ SbatchOptions options_of_environment(const std::map<std::string, std::string>& e
   SbatchOptions options;
   for (const auto& [name, value] : environment) {
     if (!name.starts_with("SBATCH_")) continue;
+    for (const Named& refused : kRefusedVariables)
+      if (name == refused.name) base::fail_usage("{} = '{}' is set: {}. Unset it", name, value, refused.value);
     const auto* known = std::find_if(std::begin(kVariables), std::end(kVariables),
                                      [&, &key = name](const Named& variable) { return key == variable.name; });
     if (known == std::end(kVariables))

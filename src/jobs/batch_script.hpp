@@ -34,6 +34,7 @@ std::pair<std::string, std::string> parse_sbatch_option(const std::string& text)
 
 /// What sbatch takes from the environment: its SBATCH_ variables that have a value and a long option, as options.
 /// `used` gets their names, `others` NAME=VALUE of those that only sbatch itself understands.
+/// Throws base::UsageError for what makes no job that trains one run, or waits for its end.
 SbatchOptions options_of_environment(const std::map<std::string, std::string>& environment,
                                      std::vector<std::string>& used, std::vector<std::string>& others);
 

@@ -39,6 +39,8 @@ const std::vector<config::Flag> kFlags = {
 };
 constexpr std::size_t kFirstOfSubmit = 2;  // of those that mean nothing without --submit
 
+constexpr double kPatienceSeconds = 300;  // sbatch itself tries again and again while the controller is busy
+
 using Flags = std::map<std::string, std::vector<std::string>>;
 
 [[noreturn]] void refuse_in_use(const std::string& dir, const jobs::Report& report) {
@@ -101,13 +103,19 @@ std::string remedy_for(const std::string& errors) {
   return "--dry-run shows the script";
 }
 
+/// The number of the job.
 std::string submit(const SubmittedJob& job, const std::string& script) {
-  const jobs::ProgramEnd end = jobs::run_program(sbatch_command(job, script));
+  const jobs::ProgramEnd end = jobs::run_program(sbatch_command(job, script), {kPatienceSeconds, {}});
   if (end.succeeded()) return end.output.substr(0, end.output.find_first_of(";\n"));  // "12;cluster"
+  if (end.timed_out)
+    base::fail(
+        "sbatch does not answer for {:.0f} s. The job may be queued: squeue --me --name={} tells. Its script is "
+        "'{}'",
+        kPatienceSeconds, jobs::shell_quoted(job.script.options.at("job-name")), script);
   std::remove(script.c_str());
   if (!jobs::is_installed("sbatch"))
     base::fail("there is no sbatch here: submit on a login node of the cluster; --dry-run shows the script");
-  std::string errors = end.timed_out ? "no answer within a minute" : end.errors;
+  std::string errors = end.errors;
   while (errors.ends_with('\n')) errors.pop_back();
   base::fail("sbatch refused the job: {}\n{}", errors, remedy_for(errors));
 }
