@@ -91,12 +91,19 @@ std::vector<std::string> sbatch_command(const SubmittedJob& job, const std::stri
   return words;
 }
 
+constexpr const char* kAccountRemedy = "Name yours with --account, or SBATCH_ACCOUNT in slurm/site.env";
+
 std::string remedy_for(const std::string& errors) {
   const auto tells = [&](const char* words) { return errors.find(words) != std::string::npos; };
+  // Slurm may name all that it checks together: "account/partition combination", "accounting/QOS policy".
+  if (tells("QOS") || tells("qos"))
+    return "It is more than your account or QOS allows: ask for less, or name another QOS with --sbatch=--qos=...; "
+           "`sacctmgr show assoc user=$USER` lists limits";
+  if (tells("nvalid account")) return kAccountRemedy;
   if (tells("partition"))
     return "Name another with --partition, or SBATCH_PARTITION in slurm/site.env; `sinfo` lists them";
-  if (tells("ccount")) return "Name yours with --account, or SBATCH_ACCOUNT in slurm/site.env";
-  if (tells("time limit") || tells("ime limit")) return "Set a shorter --time; `sinfo` lists the limits";
+  if (tells("ccount")) return kAccountRemedy;
+  if (tells("ime limit")) return "Set a shorter --time; `sinfo` lists the limits";
   if (tells("onfiguration is not available") || tells("ode count"))
     return "Lower --nodes, --ntasks-per-node or --cpus-per-task; `sinfo -N -l` lists what nodes have";
   if (tells("ontact slurm controller") || tells("ocket timed out")) return "Try again when Slurm answers `sinfo`";

@@ -152,6 +152,17 @@ BOOST_FIXTURE_TEST_CASE(what_sbatch_says_reaches_the_user_with_a_remedy, SubmitF
   const ProcessResult result = submit("");
   expect_error(result, 1, "sbatch refused the job: sbatch: error: invalid partition specified: x");
   BOOST_TEST(result.errors.find("--partition") != std::string::npos, result.errors);
+  const auto remedy_of = [&](const std::string& error) {
+    slurm.program("sbatch", "echo 'sbatch: error: Batch job submission failed: " + error + "' >&2; exit 1");
+    const std::string errors = submit("").errors;
+    return errors.substr(errors.find('\n') + 1);
+  };
+  BOOST_TEST(
+      remedy_of("Invalid account or account/partition combination specified").starts_with("Name yours with --ac"));
+  BOOST_TEST(remedy_of("Job violates accounting/QOS policy (job submit limit, user s size and/or time limits)")
+                 .starts_with("It is more than your account or QOS allows"));
+  BOOST_TEST(remedy_of("Invalid qos specification").find("--sbatch=--qos=") != std::string::npos);
+  BOOST_TEST(remedy_of("Requested time limit is invalid (missing or exceeds some limit)").starts_with("Set a shorter"));
   BOOST_TEST(!fs::exists(script));  // a script that is kept is one that was submitted
   BOOST_TEST(submit("--nodes=1").exit_code == 1);
 }
