@@ -28,7 +28,12 @@ data::TokenFile synthetic_tokens(std::int64_t num_bytes, std::int64_t num_docume
   }
   options.tokenizer = "bytes";
   options.output = folder.path() + "/tokens.h5";
-  data::prepare(options);
+  try {
+    data::prepare(options);
+  } catch (const base::UsageError& error) {  // nobody asked for this file: its trouble is the system's
+    base::fail_system("tokens to measure with cannot be made ({}): set TMPDIR to a folder with free space",
+                      error.what());
+  }
   return data::TokenFile::open(options.output);
 }
 

@@ -207,6 +207,23 @@ BOOST_FIXTURE_TEST_CASE(bench_tells_where_it_ran_and_how_steps_spread, StudyFixt
   BOOST_TEST(figures.at("step_seconds").at("median").as_double() == figures.at("seconds_per_step").as_double());
 }
 
+/// Wrong usage would end a study at its first point, whatever was measured before.
+BOOST_FIXTURE_TEST_CASE(a_full_temporary_folder_is_a_failure_and_no_wrong_usage, StudyFixture) {
+  const std::string full = folder / "full";
+  fs::create_directory(full);
+  if (run_shell("mount -t tmpfs -o size=1500k none " + shell_quoted(full)).exit_code != 0) {
+    std::cout << "SKIPPED: no file system may be mounted here\n";
+    return;
+  }
+  // Files of MPI lie elsewhere.
+  const ProcessResult result =
+      run_shell("export OMPI_MCA_orte_tmpdir_base=/tmp; TMPDIR=" + shell_quoted(full) + " " +
+                shell_quoted(TESSERA_BINARY) + " bench --steps-only --config " + shell_quoted(config));
+  run_shell("umount -l " + shell_quoted(full));
+  expect_error(result, 1, "No space left on device");
+  BOOST_TEST(contains(result.errors, "set TMPDIR"), result.errors);
+}
+
 BOOST_FIXTURE_TEST_CASE(what_cannot_be_asked_is_refused, StudyFixture) {
   expect_error(shell(scale("")), 2, "needs an action");
   expect_error(shell(scale("rum")), 2, "the nearest is 'run'");
