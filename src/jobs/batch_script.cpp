@@ -73,9 +73,18 @@ constexpr Named kRefused[] = {
     {"array", "several jobs cannot train one run: use slurm/sweep.sbatch"},
     {"chdir", "submit from that folder: paths in the configuration are those of the folder you submit from"},
     {"wrap", "the job is slurm/train.sbatch"},
+    {"output", "the job prints to log/slurm-ID.out of the run, where tessera status looks"},
+    {"error", "the job prints to log/slurm-ID.out of the run, errors too"},
     {"parsable", "it is set"},
     {"wait", "tessera status tells when the job has ended"},
     {"test-only", "use --dry-run"},
+};
+
+/// Options of sbatch that may stand without a value; any other would take the next option for its value.
+constexpr const char* kFlags[] = {
+    "contiguous", "exclusive",  "get-user-env", "hold",          "ignore-pbs", "nice",
+    "no-kill",    "no-requeue", "overcommit",   "oversubscribe", "propagate",  "quiet",
+    "reboot",     "requeue",    "spread-job",   "use-min-nodes", "verbose",
 };
 
 /// Variables of sbatch that --submit cannot obey.
@@ -122,7 +131,7 @@ std::string BatchScript::text(const std::string& job_script) const {
   for (const auto& [name, value] : variables) script += "export " + name + "=" + shell_quoted(value) + "\n";
   script += "set --";
   for (const std::string& argument : arguments) script += " \\\n  " + shell_quoted(argument);
-  script += "\n\n";
+  script += " \\\n  \"$@\" # options behind this script when it is submitted by hand\n\n";
   std::istringstream lines(job_script);
   for (std::string line; std::getline(lines, line);)
     if (!line.starts_with("#!") && !line.starts_with(kDirective)) script += line + "\n";
@@ -136,6 +145,10 @@ std::pair<std::string, std::string> parse_sbatch_option(const std::string& text)
   if (!is_name) base::fail_usage("--sbatch = '{}' must be one long option of sbatch, as in --sbatch=--qos=high", text);
   for (const Named& refused : kRefused)
     if (name == refused.name) base::fail_usage("--sbatch = '{}' cannot be used here: {}", text, refused.value);
+  const auto is_this = [&, &wanted = name](const char* flag) { return wanted == flag; };
+  if (value.empty() && std::none_of(std::begin(kFlags), std::end(kFlags), is_this))
+    base::fail_usage("--sbatch = '{}' has no value, and sbatch would take the next option for it: --sbatch=--{}=VALUE",
+                     text, name);
   return {name, value};
 }
 

@@ -6,6 +6,7 @@
 #include <ctime>
 #include <filesystem>
 #include <fmt/core.h>
+#include <sstream>
 #include <system_error>
 
 #include "base/posix_file.hpp"
@@ -43,9 +44,14 @@ constexpr double kPatienceSeconds = 300;  // sbatch itself tries again and again
 
 using Flags = std::map<std::string, std::vector<std::string>>;
 
-[[noreturn]] void refuse_in_use(const std::string& dir, const jobs::Report& report) {
+/// The job that trains or waits for the run, "" if none is known.
+std::string job_of(const jobs::Report& report) {
   const auto& lock = report.facts.lock;
-  const std::string id = report.status.job ? report.status.job->id : lock ? lock->job : "";
+  return report.status.job ? report.status.job->id : lock ? lock->job : "";
+}
+
+[[noreturn]] void refuse_in_use(const std::string& dir, const jobs::Report& report) {
+  const std::string id = job_of(report);
   base::fail_usage("run.dir = '{}' is in use ({}: {}). Use another run.dir, end that one{}{}", dir,
                    jobs::name_of(report.status.state), report.status.reason, id.empty() ? "" : " (scancel " + id + ")",
                    id.empty() ? "" : ", or submit a job that follows it: --sbatch=--dependency=afterany:" + id);
@@ -61,11 +67,12 @@ void require_free(const SubmittedJob& job) {
   const bool in_use = state == jobs::RunState::waiting || state == jobs::RunState::requeued ||
                       state == jobs::RunState::starting || state == jobs::RunState::running ||
                       state == jobs::RunState::suspended;
-  if (in_use && !job.is_chained()) refuse_in_use(dir, report);
+  if (in_use && !job.follows(job_of(report))) refuse_in_use(dir, report);
   if (state == jobs::RunState::unknown && !job.is_chained())
     base::fail_usage("run.dir = '{}' may be in use: {}. Try again when squeue answers, or use another run.dir", dir,
                      report.status.reason);
-  if (facts.checkpoint && facts.checkpoint->step >= job.config.run.steps)
+  const bool evaluation_left = report.status.exit_code == static_cast<int>(base::ExitCode::stopped);
+  if (facts.checkpoint && facts.checkpoint->step >= job.config.run.steps && !evaluation_left)
     base::fail_usage(
         "run.dir = '{}' has a checkpoint of step {}, and run.steps = {}: nothing is left to train. Raise "
         "run.steps, or use another run.dir",
@@ -113,7 +120,15 @@ std::string remedy_for(const std::string& errors) {
 /// The number of the job.
 std::string submit(const SubmittedJob& job, const std::string& script) {
   const jobs::ProgramEnd end = jobs::run_program(sbatch_command(job, script), {kPatienceSeconds, {}});
-  if (end.succeeded()) return end.output.substr(0, end.output.find_first_of(";\n"));  // "12;cluster"
+  if (end.succeeded()) {
+    std::istringstream lines(end.output);  // a site's own sbatch may say more
+    for (std::string line; std::getline(lines, line);) {
+      const std::string id = line.substr(0, line.find(';'));  // "12;cluster"
+      if (!id.empty() && id.find_first_not_of("0123456789") == std::string::npos) return id;
+    }
+    base::fail("sbatch said '{}' and no number of a job. The job may be queued: squeue --me --name={} tells",
+               end.output, jobs::shell_quoted(job.script.options.at("job-name")));
+  }
   if (end.timed_out)
     base::fail(
         "sbatch does not answer for {:.0f} s. The job may be queued: squeue --me --name={} tells. Its script is "

@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fmt/ranges.h>
+#include <sstream>
+#include <string_view>
 #include <system_error>
 
 #include "base/error.hpp"
@@ -149,11 +151,18 @@ void set_times(SubmittedJob& job) {
   options["signal"] = fmt::format("B:USR1@{:.0f}", lead);
 }
 
+/// The name of the run folder, also of "runs/a/".
+std::string job_name(const std::string& run_dir) {
+  fs::path path = fs::absolute(run_dir).lexically_normal();
+  if (!path.has_filename()) path = path.parent_path();
+  return path.has_filename() ? path.filename().string() : "tessera";
+}
+
 /// Defaults of the job script, then the site, then the command line.
 void set_options(SubmittedJob& job, const std::map<std::string, std::string>& site) {
   jobs::BatchScript& script = job.script;
   script.take_defaults(jobs::train_job_script());
-  script.options["job-name"] = fs::absolute(job.config.run.dir).lexically_normal().filename().string();
+  script.options["job-name"] = job_name(job.config.run.dir);
   for (const auto& [name, value] : jobs::options_of_environment(site, job.hidden, job.shown))
     script.options[name] = value;
   for (const char* name : {"job-name", "partition", "account"})
@@ -167,6 +176,7 @@ void set_options(SubmittedJob& job, const std::map<std::string, std::string>& si
   if (const auto others = job.flags.find("sbatch"); others != job.flags.end())
     for (const std::string& option : others->second) {
       const auto [name, value] = jobs::parse_sbatch_option(option);
+      if (name == "requeue" || name == "no-requeue") script.options.erase(name == "requeue" ? "no-requeue" : "requeue");
       script.options[name] = value;
     }
 }
@@ -189,6 +199,19 @@ void set_variables(SubmittedJob& job, const std::vector<std::string>& arguments)
 }
 
 }  // namespace
+
+bool SubmittedJob::follows(const std::string& id) const {
+  const auto dependency = script.options.find("dependency");
+  if (dependency == script.options.end()) return false;
+  // "afterany:12:13,singleton", "afterok:12+5?afterany:14_2"
+  std::string words = dependency->second;
+  std::replace_if(
+      words.begin(), words.end(), [](char c) { return std::string_view(":,?+").find(c) != std::string::npos; }, ' ');
+  std::istringstream list(words);
+  for (std::string word; list >> word;)
+    if (word == "singleton" || word == id) return true;
+  return false;
+}
 
 SubmittedJob read_job(const std::vector<std::string>& arguments) {
   const config::ParsedConfig parsed = config::load_config(arguments, train_flags());

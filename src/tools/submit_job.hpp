@@ -23,6 +23,8 @@ struct SubmittedJob {
 
   std::string log_folder() const { return config.run.dir + "/log"; }
   bool is_chained() const { return script.options.contains("dependency"); }
+  /// Whether it waits for the end of that job, or of all jobs of its name.
+  bool follows(const std::string& id) const;
 };
 
 /// Reads the command line of `tessera train --submit` and the facts of the site; prints warnings to standard error.

@@ -33,10 +33,13 @@ BOOST_AUTO_TEST_CASE(a_script_holds_options_variables_and_arguments) {
   BOOST_TEST(text ==
              "#!/bin/bash\n# Written by a test\n#SBATCH --job-name=mine\n#SBATCH --output=\"/a b/\\\"x\\\".out\"\n"
              "#SBATCH --requeue\n#SBATCH --signal=B:USR1@180\n\nexport TESSERA_HOME='it'\\''s here'\nset -- \\\n"
-             "  '/a b/c.cfg' \\\n  '--run.dir=$HOME'\n\n# what it does\necho \"$# of $TESSERA_HOME: $*\"\n");
+             "  '/a b/c.cfg' \\\n  '--run.dir=$HOME' \\\n  \"$@\" # options behind this script when it is submitted by "
+             "hand\n\n# what it does\necho \"$# of $TESSERA_HOME: $*\"\n");
   const testing::Folder folder;
   BOOST_TEST(run_program({"bash", folder.write("script", text)}).output ==
              "2 of it's here: /a b/c.cfg --run.dir=$HOME\n");
+  BOOST_TEST(run_program({"bash", folder.write("script", text), "--run.steps=9"}).output ==
+             "3 of it's here: /a b/c.cfg --run.dir=$HOME --run.steps=9\n");
 }
 
 /// What --submit relies on in slurm/train.sbatch.
@@ -53,7 +56,8 @@ BOOST_AUTO_TEST_CASE(other_options_of_sbatch_are_taken_unless_they_break_the_job
   BOOST_TEST((parse_sbatch_option("--qos=high") == Option{"qos", "high"}));
   BOOST_TEST((parse_sbatch_option("exclusive") == Option{"exclusive", ""}));
   BOOST_TEST((parse_sbatch_option("--dependency=afterok:1,afterany:2=x").second == "afterok:1,afterany:2=x"));
-  for (const char* bad : {"", "-p", "--", "--Nodes=1", "--nodes=2", "array=1-3", "--comment=a\nb", "--chdir=/"})
+  for (const char* bad : {"", "-p", "--", "--Nodes=1", "--nodes=2", "array=1-3", "--comment=a\nb", "--chdir=/",
+                          "--licenses", "--qos=", "--output=x"})
     BOOST_CHECK_THROW(parse_sbatch_option(bad), base::UsageError);
 }
 
