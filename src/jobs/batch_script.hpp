@@ -41,7 +41,7 @@ SbatchOptions options_of_environment(const std::map<std::string, std::string>& e
 /// The wall time as sbatch reads it, from "2h", "90m", "1.5d", or from what it reads itself ("90" are minutes,
 /// "1:30:00", "2-00:00:00"). Throws base::UsageError.
 std::string parse_wall_time(const std::string& text);
-/// Seconds of such a time; `text` must be valid.
+/// Seconds of such a time; 0 if it is none, as UNLIMITED.
 double wall_time_seconds(const std::string& text);
 
 /// Numbers of nodes: "4", or "2-8" for what is free.

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fmt/ranges.h>
+#include <optional>
 #include <sstream>
 #include <string_view>
 #include <system_error>
@@ -15,6 +16,7 @@
 #include "config/option_values.hpp"
 #include "config/validate.hpp"
 #include "config/warnings.hpp"
+#include "jobs/queue.hpp"
 #include "jobs/site.hpp"
 #include "tools/check.hpp"
 #include "tools/common.hpp"
@@ -135,6 +137,27 @@ void set_size(SubmittedJob& job) {
     options["cpus-per-task"] = std::to_string(parse_cores(cores));
 }
 
+/// Seconds between the warning and the end of the wall time, of "[R][B:]SIGNAL[@SECONDS]"; nothing if they are no
+/// number.
+std::optional<double> lead_of(const std::string& signal) {
+  constexpr double kOfSlurm = 60;
+  const std::size_t at = signal.find('@');
+  return at == std::string::npos ? kOfSlurm : jobs::parse_slurm_duration(signal.substr(at + 1));
+}
+
+/// Slurm would warn at once, the run stop with 85, and the job requeue itself, for ever.
+void check_times(const jobs::SbatchOptions& options) {
+  const auto time = options.find("time"), signal = options.find("signal");
+  if (time == options.end() || signal == options.end()) return;
+  const double wall = jobs::wall_time_seconds(time->second);  // 0: UNLIMITED, and what Slurm itself refuses
+  const std::optional<double> lead = lead_of(signal->second);
+  if (wall > 0 && lead && *lead >= wall)
+    base::fail_usage(
+        "the run would stop {} before the end of a start, and a start takes --time = {}: nothing would be "
+        "trained. Set a longer --time, or a shorter --signal ({} is set)",
+        base::format_seconds(*lead), time->second, signal->second);
+}
+
 void set_times(SubmittedJob& job) {
   jobs::SbatchOptions& options = job.script.options;
   if (const std::string time = text_of(job.flags, "time"); !time.empty()) options["time"] = jobs::parse_wall_time(time);
@@ -144,10 +167,6 @@ void set_times(SubmittedJob& job) {
                                               [](const std::string& text) { return base::parse_seconds(text); });
   if (!(lead >= 1 && lead <= 65535))
     config::refuse("--signal", signal, "from 1 second to 65535, which is what Slurm allows");
-  const auto time = options.find("time");
-  if (time != options.end() && lead >= jobs::wall_time_seconds(time->second))
-    base::fail_usage("--signal = {} is not shorter than the wall time --time = {}: nothing would be trained", signal,
-                     time->second);
   options["signal"] = fmt::format("B:USR1@{:.0f}", lead);
 }
 
@@ -173,6 +192,7 @@ void set_options(SubmittedJob& job, const std::map<std::string, std::string>& si
   script.options["chdir"] = job.folder;
   set_size(job);
   set_times(job);
+  check_times(job.script.options);
   if (const auto others = job.flags.find("sbatch"); others != job.flags.end())
     for (const std::string& option : others->second) {
       const auto [name, value] = jobs::parse_sbatch_option(option);

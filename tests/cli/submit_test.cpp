@@ -105,6 +105,11 @@ BOOST_FIXTURE_TEST_CASE(what_the_job_would_refuse_is_refused_now, SubmitFixture)
   expect_error(submit("--nodes=x"), 2, "--nodes = 'x' must be a number of nodes");
   expect_error(submit("--time=soon"), 2, "--time = 'soon' must be a duration");
   expect_error(submit("--time=5 --signal=5m"), 2, "nothing would be trained");
+  expect_error(submit("--time=3"), 2, "nothing would be trained");  // of the 180 s that the job script asks for
+  expect_error(submit("--signal=10m", "SBATCH_TIMELIMIT=5"), 2, "nothing would be trained");
+  expect_error(submit("--time=10", "SBATCH_SIGNAL=B:USR1@600"), 2, "nothing would be trained");
+  BOOST_TEST(submit("--dry-run --signal=10m", "SBATCH_TIMELIMIT=UNLIMITED").exit_code == 0);
+  BOOST_TEST(submit("--dry-run --time=4").exit_code == 0);
   expect_error(submit("--sbatch=--array=1-3"), 2, "slurm/sweep.sbatch");
   expect_error(submit("--typo=1"), 2, "typo");
   expect_error(train("--nodes=2"), 2, "--nodes is for jobs that are submitted: add --submit");
