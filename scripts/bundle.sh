@@ -101,12 +101,13 @@ END
 chmod +x "$bundle/bin/tessera"
 for name in mpirun orted; do ln -s tessera "$bundle/bin/$name"; done
 
-# train.sbatch sets home before it reads this; sourced by hand, it is sourced in the folder of Tessera.
+# Job scripts, and people, read it with bash, from any folder.
 cat "$bundle/slurm/site.env.example" - >"$bundle/slurm/site.env" <<'END'
 
-# Written by scripts/bundle.sh: the program and mpirun of this folder.
-TESSERA_BINARY=${home:-$PWD}/bin/tessera
-export PATH=${home:-$PWD}/bin:$PATH
+# Written by scripts/bundle.sh: the program and mpirun of the folder that holds this one.
+bundle=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+TESSERA_BINARY=$bundle/bin/tessera
+export PATH=$bundle/bin:$PATH
 END
 
 # Nothing but the C library may come from elsewhere.

@@ -89,6 +89,20 @@ BOOST_AUTO_TEST_CASE(packages_are_the_same_in_scripts_and_readme) {
   BOOST_TEST(count >= 10);
 }
 
+/// A job of --submit runs in the folder of the user, and may have another TESSERA_HOME.
+BOOST_AUTO_TEST_CASE(the_site_of_a_bundle_finds_its_program_from_any_folder) {
+  const TestFolder folder;
+  const std::string script = read_file(kScripts + "bundle.sh"), begin = ">\"$bundle/slurm/site.env\" <<'END'\n";
+  const std::size_t at = script.find(begin) + begin.size();
+  std::filesystem::create_directories(folder / "a bundle/slurm");
+  write_file(folder / "a bundle/slurm/site.env", script.substr(at, script.find("\nEND\n", at) + 1 - at));
+  const std::string show =
+      "cd / && home=/elsewhere bash -uc '. \"$1\"; echo \"$TESSERA_BINARY\"; echo \"$PATH\"' bash ";
+  const ProcessResult result = run_shell(show + shell_quoted(folder / "a bundle/slurm/site.env"));
+  BOOST_TEST(result.output.starts_with((folder / "a bundle/bin/tessera") + "\n" + (folder / "a bundle/bin") + ":"),
+             result.output << result.errors);
+}
+
 BOOST_AUTO_TEST_CASE(what_cannot_be_bundled_or_fetched_is_said) {
   const TestFolder folder;
   const ProcessResult bundle = run_shell("TESSERA_BINARY=/bin/true " + shell_quoted(kScripts + "bundle.sh") + " " +

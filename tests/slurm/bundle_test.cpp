@@ -67,8 +67,8 @@ struct BundleFixture : RunFixture {
                       logs = folder / ("loaded-" + launcher), run_dir = folder / ("run-" + launcher);
     fs::create_directory(logs);
     const ProcessResult job =
-        cluster.run("cat $TESSERA_SITE " + shell_quoted(site) +
-                    " >site-of-bundle; unset TESSERA_BINARY; export TESSERA_LAUNCHER=" + launcher +
+        cluster.run("{ cat $TESSERA_SITE; echo " + shell_quoted(". " + shell_quoted(site)) +
+                    "; } >site-of-bundle; unset TESSERA_BINARY; export TESSERA_LAUNCHER=" + launcher +
                     " TESSERA_SITE=$PWD/site-of-bundle TESSERA_HOME=" + shell_quoted(bundle) +
                     " LD_DEBUG=files LD_DEBUG_OUTPUT=" + shell_quoted(logs + "/of") +
                     "; sbatch --wait --nodes=2 --ntasks-per-node=1 --exclude=" + Cluster::lost_node +
