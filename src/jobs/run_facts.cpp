@@ -110,7 +110,8 @@ void read_config(RunFacts& run) {
   }
 }
 
-std::optional<NewestCheckpoint> newest_checkpoint(const std::string& dir) {
+/// `is_held`: a training holds the run folder, so that a file that is not finished is being written.
+std::optional<NewestCheckpoint> newest_checkpoint(const std::string& dir, bool is_held) {
   try {
     const std::vector<std::string> paths = checkpoint::list_newest_first(dir);
     if (paths.empty()) return {};
@@ -119,7 +120,7 @@ std::optional<NewestCheckpoint> newest_checkpoint(const std::string& dir) {
     newest.step = checkpoint::step_of(fs::path(newest.path).filename().string()).value_or(0);
     newest.time_seconds = change_time(newest.path).value_or(0);
     for (const checkpoint::Remnant& remnant : checkpoint::list_remnants(dir))
-      if (!remnant.is_aside) newest.is_saving = true;
+      if (!remnant.is_aside) (is_held ? newest.is_saving : newest.was_cut) = true;
     return newest;
   } catch (const base::Error&) {  // a folder that may not be read
     return {};
@@ -170,7 +171,7 @@ RunFacts read_run(const std::string& dir) {
   run.submissions = read_submissions(run.dir);
   run.history = newest_history(run.dir);
   read_config(run);
-  run.checkpoint = newest_checkpoint(run.dir + "/checkpoints");
+  run.checkpoint = newest_checkpoint(run.dir + "/checkpoints", run.lock && run.lock->is_alive);
   const std::string metrics_path = run.dir + "/metrics.jsonl";
   const metrics::Start* start = run.last_start();
   run.progress = progress_of(metrics::last_lines(metrics_path, kTailBytes), start ? start->from_step.value_or(0) : 0);

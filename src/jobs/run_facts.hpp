@@ -30,6 +30,7 @@ struct NewestCheckpoint {
   std::int64_t step = 0;
   double time_seconds = 0;  ///< since 1970
   bool is_saving = false;   ///< another one is being written
+  bool was_cut = false;     ///< a save was cut off, and left a temporary file
 };
 
 /// What stands in a run folder. Files that are missing, cut or damaged leave their part empty.

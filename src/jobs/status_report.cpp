@@ -77,6 +77,7 @@ std::string checkpoint_line(const RunFacts& run, const RunStatus& status, double
                                                   duration(now - run.checkpoint->time_seconds))
                                     : "none yet";
   if (run.checkpoint && run.checkpoint->is_saving) text += ", another is being saved";
+  if (run.checkpoint && run.checkpoint->was_cut) text += ", another was cut off as it was saved";
   if (status.next_save_step) text += fmt::format("; next at step {}", *status.next_save_step);
   if (status.next_save_seconds) text += ", in about " + duration(*status.next_save_seconds);
   return text;

@@ -312,6 +312,19 @@ BOOST_AUTO_TEST_CASE(old_and_damaged_folders_are_told) {
   BOOST_TEST((judge(read_run(folder / "run"), {}, kNow).state == RunState::finished));
 }
 
+BOOST_AUTO_TEST_CASE(a_file_that_is_not_finished_is_being_saved_only_while_a_training_lives) {
+  const testing::Folder folder;
+  folder.write("checkpoints/step-00000009.h5", "");
+  folder.write("checkpoints/step-00000018.h5.tmp", "");
+  const RunFacts dead = read_run(folder.path.string());
+  BOOST_TEST((!dead.checkpoint->is_saving && dead.checkpoint->was_cut));
+  BOOST_TEST(contains(status_text({dead, judge(dead, {}, kNow)}, kNow), "ago, another was cut off as it was saved"));
+  std::string note;
+  const train::RunLock lock(folder.path.string(), note);
+  const RunFacts alive = read_run(folder.path.string());
+  BOOST_TEST((alive.checkpoint->is_saving && !alive.checkpoint->was_cut));
+}
+
 BOOST_AUTO_TEST_CASE(text_and_json_hold_what_is_known) {
   RunFacts run = sample_run();
   lock(run);
