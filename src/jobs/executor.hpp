@@ -66,7 +66,5 @@ std::vector<std::string> sbatch_words(const BatchJob& job);
 /// Queues it and returns its number. `site`, if not "", is read by a shell before, for the variables SBATCH_... that it
 /// exports. Throws base::Error with what sbatch had to say.
 std::string submit(const BatchJob& job, const std::string& site);
-/// Whether the job waits or runs. Throws base::Error if squeue cannot tell.
-bool is_active(const std::string& job_id);
 
 }  // namespace tessera::jobs

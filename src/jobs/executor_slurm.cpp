@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <algorithm>
 #include <cstdlib>
 #include <fmt/core.h>
 #include <sstream>
 
 #include "base/error.hpp"
 #include "jobs/executor.hpp"
-#include "jobs/queue.hpp"
 
 namespace tessera::jobs {
 namespace {
@@ -118,12 +116,6 @@ std::string submit(const BatchJob& job, const std::string& site) {
                end.errors.empty() ? fmt::format("exit code {}", end.exit_code) : end.errors);
   const std::string id = first_line(end.output);
   return id.substr(0, id.find(';'));  // behind it the cluster's name, where there are several
-}
-
-bool is_active(const std::string& job_id) {
-  const Queue queue = look_into_queue({job_id});
-  if (!queue.problem.empty()) base::fail("Slurm cannot tell of job {}: {}", job_id, queue.problem);
-  return std::any_of(queue.jobs.begin(), queue.jobs.end(), [](const QueuedJob& job) { return job.is_active(); });
 }
 
 }  // namespace tessera::jobs

@@ -36,6 +36,12 @@ void write_json(const std::string& path, const json::Json& object) {
   base::replace_file(path, object.dump(1) + "\n");
 }
 
+void remove_file(const std::string& path) {
+  std::error_code error;
+  fs::remove(path, error);
+  if (error) base::fail_system("'{}' cannot be removed: {}", path, error.message());
+}
+
 /// Whether a study has results, or jobs that will make some.
 bool has_begun(const std::string& folder) {
   std::error_code absent;
@@ -121,14 +127,28 @@ void Folder::keep_result(const Point& point, std::int64_t repeat, const RunEnd& 
   write_json(result_path(point, repeat), object);
 }
 
-void Folder::forget_failures(const Point& point, std::int64_t repeats) const {
-  for (std::int64_t repeat = 1; repeat <= repeats; ++repeat) {
-    const std::optional<Result> found = result(point, repeat);
-    if (!found || found->failure.empty()) continue;
-    std::error_code error;
-    if (!fs::remove(result_path(point, repeat), error) || error)
-      base::fail_system("'{}' cannot be removed: {}", result_path(point, repeat), error.message());
+void Folder::keep_loss(const Point& point, const std::string& job, const std::string& failure) const {
+  json::Json object{json::Object{}};
+  write_json(loss_path(point), object.set("job", job).set("failure", failure));
+}
+
+std::optional<std::string> Folder::loss(const Point& point) const {
+  const std::optional<json::Json> object = read_json(loss_path(point));
+  if (!object || object->at("job").as_string() != job(point)) return {};
+  return object->at("failure").as_string();
+}
+
+void Folder::look_anew(const Point& point) const {
+  std::error_code absent;
+  for (fs::directory_iterator file(point_folder(point), absent), end; file != end; file.increment(absent)) {
   }
+}
+
+void Folder::forget_failures(const Point& point, std::int64_t repeats) const {
+  for (std::int64_t repeat = 1; repeat <= repeats; ++repeat)
+    if (const std::optional<Result> found = result(point, repeat); found && !found->failure.empty())
+      remove_file(result_path(point, repeat));
+  remove_file(loss_path(point));
 }
 
 std::string Folder::job(const Point& point) const {

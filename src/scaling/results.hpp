@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The folder of a study: study.json, what was asked; points/NAME/REPEAT.json, what each run of a point gave.
+// The folder of a study: study.json, what was asked; points/NAME/REPEAT.json, what each run of a point gave;
+// points/NAME/job.json and lost.json, the Slurm job of a point and that it ended without results.
 #pragma once
 
 #include <optional>
@@ -46,7 +47,15 @@ class Folder {
   /// Repeats are counted from 1.
   std::optional<Result> result(const Point& point, std::int64_t repeat) const;
   void keep_result(const Point& point, std::int64_t repeat, const RunEnd& end) const;
-  /// Removes results that are failures, so that they are measured again.
+  /// Keeps that `job` was lost: it is gone, and results of the point are missing. Stands beside the results and never
+  /// in the place of one, which another host may have made though it cannot be seen here yet.
+  void keep_loss(const Point& point, const std::string& job, const std::string& failure) const;
+  /// Of the job that the point was last queued as; counts only while results are missing.
+  std::optional<std::string> loss(const Point& point) const;
+  /// Asks the file server what there is of a point. Over NFS a file that was absent is taken for absent without asking
+  /// for up to a minute.
+  void look_anew(const Point& point) const;
+  /// Removes results that are failures, and losses, so that they are measured again.
   void forget_failures(const Point& point, std::int64_t repeats) const;
 
   /// Number of the Slurm job that a point was last queued as; "" if it never was.
@@ -56,6 +65,7 @@ class Folder {
   std::string point_folder(const Point& point) const { return path_ + "/points/" + point.name; }
 
  private:
+  std::string loss_path(const Point& point) const { return point_folder(point) + "/lost.json"; }
   std::string result_path(const Point& point, std::int64_t repeat) const;
   std::string path_;
 };

@@ -113,6 +113,8 @@ Summary summarize(const Study& study, const Folder& folder) {
     std::vector<std::optional<Result>> runs;
     for (std::int64_t repeat = 1; repeat <= study.question.num_repeats; ++repeat)
       runs.push_back(point.refused.empty() ? folder.result(point, repeat) : std::nullopt);
+    if (const auto missing = std::find(runs.begin(), runs.end(), std::nullopt); missing != runs.end())
+      if (const std::optional<std::string> loss = folder.loss(point)) missing->emplace().failure = *loss;
     points.push_back(summarize(point, runs));
     points.back().job = folder.job(point);
     if (points.back().state != State::failed) summary.num_missing += study.question.num_repeats - points.back().runs;

@@ -28,11 +28,9 @@ std::string draw(const std::string& folder) {
 /// Jobs that ended without results are failures; where Slurm cannot be asked, they are just missing.
 void settle(const scaling::Study& study, const scaling::Folder& folder) {
   if (study.question.executor != "slurm" || !jobs::is_installed("squeue")) return;
-  try {
-    scaling::settle_jobs(study, folder);
-  } catch (const base::Error& error) {
-    fmt::print(stderr, "warning: {}\n", error.what());
-  }
+  const scaling::OpenJobs open = scaling::open_jobs(study, folder);
+  if (!open.problem.empty()) fmt::print(stderr, "warning: {}\n", open.problem);
+  scaling::settle_jobs(study, folder, open.ended);
 }
 
 }  // namespace

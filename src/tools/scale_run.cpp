@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <chrono>
 #include <fmt/core.h>
-#include <thread>
+#include <fmt/ranges.h>
 
 #include "jobs/site.hpp"
 #include "scaling/lock.hpp"
@@ -55,14 +54,14 @@ scaling::SubmitSettings submit_settings(const ScaleCall& call) {
 
 /// Queues what is missing and waits for all of it.
 scaling::RunTotals run_as_jobs(const ScaleCall& call, const scaling::Study& study, const scaling::Folder& folder) {
-  constexpr int kPollSeconds = 3;
   scaling::submit_study(study, folder, submit_settings(call));
-  while (scaling::settle_jobs(study, folder) > 0)
-    for (int tenth = 0; tenth < 10 * kPollSeconds; ++tenth) {
-      if (stop_requested()) return {0, 0, true};
-      std::this_thread::sleep_for(std::chrono::milliseconds(100));
-    }
-  return {};
+  scaling::WaitSettings settings;
+  settings.stop_requested = stop_requested;
+  settings.warn = [](const std::string& warning) { fmt::print(stderr, "warning: {}\n", warning); };
+  const std::vector<std::string> left = scaling::wait_for_jobs(study, folder, settings);
+  if (left.empty()) return {};
+  fmt::print(stderr, "{} job(s) stay queued or go on; to end them: scancel {}\n", left.size(), fmt::join(left, " "));
+  return {0, 0, true};
 }
 
 scaling::RunTotals run_here(const ScaleCall& call, const scaling::Study& study, const scaling::Folder& folder) {
