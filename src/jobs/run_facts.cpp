@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <limits>
 #include <sys/stat.h>
 #include <system_error>
 #include <thread>
@@ -174,7 +175,9 @@ RunFacts read_run(const std::string& dir) {
   run.checkpoint = newest_checkpoint(run.dir + "/checkpoints", run.lock && run.lock->is_alive);
   const std::string metrics_path = run.dir + "/metrics.jsonl";
   const metrics::Start* start = run.last_start();
-  run.progress = progress_of(metrics::last_lines(metrics_path, kTailBytes), start ? start->from_step.value_or(0) : 0);
+  // No step is of a start that still loads.
+  const std::int64_t from_step = start ? start->from_step.value_or(std::numeric_limits<std::int64_t>::max()) : 0;
+  run.progress = progress_of(metrics::last_lines(metrics_path, kTailBytes), from_step);
   run.progress.age_seconds = metrics::wall_seconds() - change_time(metrics_path).value_or(metrics::wall_seconds());
   return run;
 }

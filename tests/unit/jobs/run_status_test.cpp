@@ -325,6 +325,19 @@ BOOST_AUTO_TEST_CASE(a_file_that_is_not_finished_is_being_saved_only_while_a_tra
   BOOST_TEST((alive.checkpoint->is_saving && !alive.checkpoint->was_cut));
 }
 
+BOOST_AUTO_TEST_CASE(no_step_is_of_a_start_that_loads) {
+  const testing::Folder folder;
+  folder.write("metrics.jsonl", R"({"step":9,"loss":2.0,"tokens":90,"seconds":1,"tokens_per_second":10})"
+                                "\n");
+  const metrics::StartLog log(folder.path.string());
+  std::int64_t number = 0;
+  BOOST_REQUIRE(log.begin({}, number) == "");
+  Progress progress = read_run(folder.path.string()).progress;
+  BOOST_TEST((!progress.is_of_this_start && progress.step == 9 && progress.tokens_per_second == 10));
+  BOOST_REQUIRE(log.trains(number, 5, {}) == "");
+  BOOST_TEST(read_run(folder.path.string()).progress.is_of_this_start);
+}
+
 BOOST_AUTO_TEST_CASE(text_and_json_hold_what_is_known) {
   RunFacts run = sample_run();
   lock(run);
