@@ -27,7 +27,6 @@ constexpr Named kVariables[] = {
     {"SBATCH_ACCOUNT", "account"},
     {"SBATCH_ACCTG_FREQ", "acctg-freq"},
     {"SBATCH_BATCH", "batch"},
-    {"SBATCH_CLUSTERS", "clusters"},
     {"SBATCH_CONSTRAINT", "constraint"},
     {"SBATCH_CORE_SPEC", "core-spec"},
     {"SBATCH_CPUS_PER_GPU", "cpus-per-gpu"},
@@ -62,6 +61,10 @@ constexpr Named kVariables[] = {
     {"SBATCH_WCKEY", "wckey"},
 };
 
+/// Later tessera status would ask the cluster at hand, where the number is of another job or of none.
+constexpr const char* kOneCluster =
+    "submit from a login node of that cluster: tessera status asks the one it is called on";
+
 /// Options of sbatch that --sbatch may not set, and why.
 constexpr Named kRefused[] = {
     {"nodes", "use --nodes"},
@@ -72,6 +75,7 @@ constexpr Named kRefused[] = {
     {"signal", "use --signal"},
     {"array", "several jobs cannot train one run: use slurm/sweep.sbatch"},
     {"chdir", "submit from that folder: paths in the configuration are those of the folder you submit from"},
+    {"clusters", kOneCluster},
     {"wrap", "the job is slurm/train.sbatch"},
     {"output", "the job prints to log/slurm-ID.out of the run, where tessera status looks"},
     {"error", "the job prints to log/slurm-ID.out of the run, errors too"},
@@ -89,6 +93,7 @@ constexpr const char* kFlags[] = {
 
 /// Variables of sbatch that --submit cannot obey.
 constexpr Named kRefusedVariables[] = {
+    {"SBATCH_CLUSTERS", kOneCluster},
     {"SBATCH_ARRAY_INX", "several jobs cannot train one run: use slurm/sweep.sbatch"},
     {"SBATCH_WAIT", "tessera status tells when the job has ended"},
 };

@@ -123,7 +123,7 @@ std::string submit(const SubmittedJob& job, const std::string& script) {
   if (end.succeeded()) {
     std::istringstream lines(end.output);  // a site's own sbatch may say more
     for (std::string line; std::getline(lines, line);) {
-      const std::string id = line.substr(0, line.find(';'));  // "12;cluster"
+      const std::string id = line.substr(0, line.find(';'));  // "12;cluster", where there are several
       if (!id.empty() && id.find_first_not_of("0123456789") == std::string::npos) return id;
     }
     base::fail("sbatch said '{}' and no number of a job. The job may be queued: squeue --me --name={} tells",

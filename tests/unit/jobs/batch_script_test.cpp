@@ -75,9 +75,10 @@ BOOST_AUTO_TEST_CASE(variables_of_sbatch_become_options) {
       used == (std::vector<std::string>{"SBATCH_EXCLUSIVE", "SBATCH_MEM_PER_NODE", "SBATCH_PARTITION", "SBATCH_QOS"}),
       boost::test_tools::per_element());
   BOOST_TEST(others == std::vector<std::string>{"SBATCH_NO_KILL=1"}, boost::test_tools::per_element());
-  for (const char* name : {"SBATCH_WAIT", "SBATCH_ARRAY_INX"})
+  for (const char* name : {"SBATCH_WAIT", "SBATCH_ARRAY_INX", "SBATCH_CLUSTERS"})
     BOOST_CHECK_THROW(options_of_environment({{name, "1"}}, used, others), base::UsageError);
-  BOOST_CHECK_THROW(parse_sbatch_option("--wait"), base::UsageError);
+  for (const char* option : {"--wait", "--clusters=other"})
+    BOOST_CHECK_THROW(parse_sbatch_option(option), base::UsageError);
 }
 
 BOOST_AUTO_TEST_CASE(wall_times_of_people_and_of_slurm) {
