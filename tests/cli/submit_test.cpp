@@ -33,7 +33,7 @@ BOOST_FIXTURE_TEST_CASE(a_dry_run_shows_the_script_and_does_nothing, SubmitFixtu
        {"#!/bin/bash", "#SBATCH --nodes=2", "#SBATCH --ntasks-per-node=2", "#SBATCH --cpus-per-task=8",
         "#SBATCH --time=1:30:00", "#SBATCH --signal=B:USR1@600", "#SBATCH --partition=long", "#SBATCH --account=me",
         "#SBATCH --job-name=night", "#SBATCH --qos=high", "#SBATCH --comment=\"two words\"", "#SBATCH --requeue",
-        "#SBATCH --open-mode=append", "  --optim.lr=2e-3 \\", "  --run.seed \\", "  7"})
+        "#SBATCH --open-mode=append", "  --optim.lr=2e-3 \\", "  --run.seed \\", "  7 \\"})
     BOOST_TEST(has_line(result.output, line), line << " is not in\n" << result.output);
   BOOST_TEST(has_line(result.output, "#SBATCH --output=" + run + "/log/slurm-%j.out"));
   BOOST_TEST(has_line(result.output, "#SBATCH --chdir=" + folder.path()));
