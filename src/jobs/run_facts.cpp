@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "base/error.hpp"
+#include "base/quantile.hpp"
 #include "checkpoint/checkpoint.hpp"
 #include "checkpoint/files.hpp"
 #include "config/parse.hpp"
@@ -53,13 +54,6 @@ std::optional<double> change_time(const std::string& path) {
   return static_cast<double>(about.st_mtim.tv_sec) + 1e-9 * static_cast<double>(about.st_mtim.tv_nsec);
 }
 
-double median(std::vector<double> values) {
-  if (values.empty()) return 0;
-  std::sort(values.begin(), values.end());
-  const std::size_t middle = values.size() / 2;
-  return values.size() % 2 ? values[middle] : 0.5 * (values[middle - 1] + values[middle]);
-}
-
 double number(const json::Json& line, const char* key) {
   const json::Json* value = line.find(key);
   return value && value->is_number() ? value->as_double() : std::nan("");
@@ -79,8 +73,9 @@ void take_speed(const std::vector<StepLine>& steps, std::int64_t from_step, Prog
     seconds.push_back(line->seconds);
     rates.push_back(line->tokens_per_second);
   }
-  progress.seconds_per_step = median(seconds);
-  progress.tokens_per_second = median(rates);
+  if (rates.empty()) return;
+  progress.seconds_per_step = base::median(seconds);
+  progress.tokens_per_second = base::median(rates);
 }
 
 /// A start that has no end and holds no lock is dead, unless it took the lock or recorded its end between the two
