@@ -88,6 +88,8 @@ std::vector<Submission> read_submissions(const std::string& run_dir) {
   for (const std::string& line : metrics::last_lines(path, kMostBytes)) {
     try {
       const json::Json object = json::parse(line, path);
+      const std::string job = object.at("job").as_string();
+      if (job.empty() || job.find_first_not_of("0123456789") != std::string::npos) continue;  // squeue would refuse all
       submissions.push_back({object.at("time").as_double(), object.at("job").as_string(),
                              object.at("script").as_string(), object.at("output").as_string()});
     } catch (const base::Error&) {  // damaged

@@ -2,15 +2,20 @@
 #include "jobs/run_facts.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cmath>
+#include <cstring>
 #include <filesystem>
+#include <fmt/core.h>
 #include <fstream>
+#include <ios>
 #include <iterator>
 #include <limits>
 #include <sys/stat.h>
 #include <system_error>
 #include <thread>
+#include <unistd.h>
 
 #include "base/error.hpp"
 #include "base/quantile.hpp"
@@ -37,6 +42,9 @@ void require_run_folder(const std::string& dir) {
   const fs::file_status status = fs::status(dir, error);
   if (!fs::exists(status)) base::fail_usage("'{}' does not exist: name the run.dir of a training", dir);
   if (!fs::is_directory(status)) base::fail_usage("'{}' is a file: name the run.dir of a training, a folder", dir);
+  if (::access(dir.c_str(), R_OK | X_OK) != 0)
+    base::fail_usage("'{}' cannot be read: {}. Ask its owner to open it to you, as with chmod -R go+rX", dir,
+                     std::strerror(errno));
   if (is_run_folder(dir)) return;
   for (const fs::directory_entry& entry : fs::directory_iterator(dir, error))
     if (is_run_folder(entry.path().string()))
@@ -46,6 +54,17 @@ void require_run_folder(const std::string& dir) {
       "'{}' is no run folder: it holds no config.cfg, no metrics.jsonl, no checkpoints and no log/starts.jsonl. Name "
       "the run.dir of a training",
       dir);
+}
+
+/// Names of what is there and may not be read.
+std::vector<std::string> closed_parts(const std::string& dir) {
+  std::vector<std::string> closed;
+  for (const char* part : {"lock", "log", "log/starts.jsonl", "config.cfg", "metrics.jsonl", "checkpoints"}) {
+    const std::string path = dir + "/" + part;
+    const bool is_folder = ::access((path + "/.").c_str(), F_OK) == 0;
+    if (::access(path.c_str(), is_folder ? R_OK | X_OK : R_OK) != 0 && errno == EACCES) closed.emplace_back(part);
+  }
+  return closed;
 }
 
 std::optional<double> change_time(const std::string& path) {
@@ -103,6 +122,8 @@ void read_config(RunFacts& run) {
     run.config = config::parse_text({std::istreambuf_iterator<char>(file), {}}, path);
   } catch (const base::Error& error) {
     run.config_problem = error.what();
+  } catch (const std::ios_base::failure&) {  // a folder of that name
+    run.config_problem = fmt::format("'{}' cannot be read", path);
   }
 }
 
@@ -162,6 +183,7 @@ RunFacts read_run(const std::string& dir) {
   RunFacts run;
   run.dir = dir;
   while (run.dir.size() > 1 && run.dir.ends_with('/')) run.dir.pop_back();
+  run.closed = closed_parts(run.dir);
   read_last_start(run);
   run.errors = metrics::read_rank_errors(run.dir);
   run.submissions = read_submissions(run.dir);

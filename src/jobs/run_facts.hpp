@@ -43,6 +43,7 @@ struct RunFacts {
   std::vector<metrics::Start> starts;
   std::vector<metrics::RankError> errors;  ///< in the order of metrics::read_rank_errors
   std::optional<train::LockSight> lock;
+  std::vector<std::string> closed;  ///< parts of the folder that this user may not read, "log"
   std::vector<Submission> submissions;
   std::optional<JobHistory> history;
 

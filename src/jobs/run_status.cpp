@@ -122,6 +122,11 @@ void judge_ended(const RunFacts& run, const Start& start, RunStatus& status) {
   }
 }
 
+std::string holder_of(const train::LockSight& lock) {
+  return lock.host.empty() ? "a process that its lock does not name"
+                           : fmt::format("process {} on {}", lock.pid, lock.host);
+}
+
 /// Of a folder without a record, as of versions before there was one.
 void judge_without_record(const RunFacts& run, RunStatus& status) {
   const std::int64_t step = std::max(run.progress.step, run.checkpoint ? run.checkpoint->step : 0);
@@ -130,7 +135,7 @@ void judge_without_record(const RunFacts& run, RunStatus& status) {
     status.reason = fmt::format("run.steps = {} are done", status.steps);
   } else if (run.lock) {
     status.state = RunState::died;
-    status.reason = fmt::format("process {} on {} is gone and left its lock", run.lock->pid, run.lock->host);
+    status.reason = holder_of(*run.lock) + " is gone and left its lock";
   } else if (!run.submissions.empty()) {
     judge_unstarted(run.submissions.back(), status);
   } else {
@@ -197,11 +202,18 @@ void judge_locked(const RunFacts& run, RunStatus& status) {
   const bool loads = is_recorded && !start->from_step;
   status.state = loads ? RunState::starting : RunState::running;
   const std::string job = is_recorded ? start->begin.job_id() : run.lock->job;  // a start knows its task of an array
-  status.reason = fmt::format("process {} on {}{}{}", run.lock->pid, run.lock->host, job.empty() ? "" : ", job " + job,
+  status.reason = fmt::format("{}{}{}", holder_of(*run.lock), job.empty() ? "" : ", job " + job,
                               loads ? ": it loads data and model" : "");
   if (start && !is_recorded)
     status.notes.push_back(
         "the folder is in use, but by no start that is recorded: another command, or a start at its end");
+}
+
+/// What of the record this user may not read, so that nothing can be said; "" if all of it is open.
+std::string closed_record(const RunFacts& run) {
+  for (const std::string& part : run.closed)
+    if (part == "lock" || part.starts_with("log")) return part;
+  return "";
 }
 
 void judge_state(const RunFacts& run, const std::string& problem, const std::string& accounted, RunStatus& status) {
@@ -209,7 +221,10 @@ void judge_state(const RunFacts& run, const std::string& problem, const std::str
   const bool is_cancelled = status.job && status.job->state == "CANCELLED";  // by a user, while it waited
   const std::string open = problem.empty() || (is_finished(run) && !lost) ? "" : open_job(run);
   const Start* start = run.last_start();
-  if (status.job && status.job->is_suspended())
+  if (const std::string closed = closed_record(run); !closed.empty()) {
+    status.state = RunState::unknown;
+    status.reason = fmt::format("you may not read '{}/{}'", run.dir, closed);
+  } else if (status.job && status.job->is_suspended())
     judge_suspended(*status.job, status);
   else if (run.lock && run.lock->is_alive)
     judge_locked(run, status);
@@ -346,7 +361,9 @@ RunStatus judge(const RunFacts& run, const Queue& queue, double now, const std::
   note_last_end(run, status);
   note_silence(run, status);
   if (!queue.problem.empty() && status.state != RunState::unknown) status.notes.push_back(queue.problem);
-  if (!run.config && run.submissions.empty())
+  for (const std::string& part : run.closed)
+    status.notes.push_back(fmt::format("'{}' is there and you may not read it: what it tells is missing here", part));
+  if (!run.config && run.submissions.empty() && run.closed.empty())
     status.notes.push_back(run.config_problem.substr(0, run.config_problem.find('\n')));
   count_restarts(run, status);
   estimate_speed(run, status);

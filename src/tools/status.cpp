@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <exception>
 #include <fmt/core.h>
 
 #include "jobs/status_report.hpp"
@@ -34,6 +35,9 @@ std::optional<base::ExitCode> status_before_mpi(const std::vector<std::string>& 
     } catch (const base::UsageError& error) {  // the others can be told all the same
       fmt::print(stderr, "error: {}\n", error.what());
       code = base::ExitCode::usage;
+    } catch (const std::exception& error) {  // what stands there is not what its name says
+      fmt::print(stderr, "error: '{}' cannot be told: {}\n", dir, error.what());
+      code = base::ExitCode::failed;
     }
   }
   if (!call.has("json") || list.as_array().empty()) return code;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "jobs/run_status.hpp"
 
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
+#include <filesystem>
 
 #include "base/error.hpp"
 #include "config/parse.hpp"
@@ -336,6 +338,42 @@ BOOST_AUTO_TEST_CASE(no_step_is_of_a_start_that_loads) {
   BOOST_TEST((!progress.is_of_this_start && progress.step == 9 && progress.tokens_per_second == 10));
   BOOST_REQUIRE(log.trains(number, 5, {}) == "");
   BOOST_TEST(read_run(folder.path.string()).progress.is_of_this_start);
+}
+
+BOOST_AUTO_TEST_CASE(nothing_is_made_up_of_what_may_not_be_read) {
+  RunFacts run = sample_run();
+  end(run, 0, 1000);
+  run.closed = {"log", "checkpoints"};
+  const RunStatus status = judge(run, {}, kNow);
+  BOOST_TEST((status.state == RunState::unknown));
+  BOOST_TEST(status.reason == "you may not read 'runs/a/log'");
+  const bool is_noted = std::any_of(status.notes.begin(), status.notes.end(), [](const std::string& note) {
+    return note == "'checkpoints' is there and you may not read it: what it tells is missing here";
+  });
+  BOOST_TEST(is_noted);
+  run.closed = {"metrics.jsonl"};
+  BOOST_TEST((judge(run, {}, kNow).state == RunState::finished));
+}
+
+BOOST_AUTO_TEST_CASE(a_lock_that_names_nobody_is_told_so) {
+  RunFacts run = sample_run();
+  run.lock = train::LockSight{"", "", "", 0, 3, true};
+  BOOST_TEST(judge(run, {}, kNow).reason == "a process that its lock does not name");
+}
+
+BOOST_AUTO_TEST_CASE(what_stands_in_place_of_a_file_is_passed_over) {
+  const testing::Folder folder;
+  const std::string dir = folder.path.string();
+  std::filesystem::create_directories(folder.path / "config.cfg");
+  std::filesystem::create_directories(folder.path / "metrics.jsonl");
+  std::filesystem::create_directories(folder.path / "log" / "starts.jsonl");
+  folder.write("log/submits.jsonl",
+               "{\"time\":1,\"job\":\"x y\",\"script\":\"s\",\"output\":\"o\"}\n"
+               "{\"time\":2,\"job\":\"94\",\"script\":\"s\",\"output\":\"o\"}\n");
+  const RunFacts run = read_run(dir);
+  BOOST_TEST(contains(run.config_problem, "config.cfg"));
+  BOOST_TEST(run.starts.empty());
+  BOOST_TEST((run.jobs() == std::vector<std::string>{"94"}));
 }
 
 BOOST_AUTO_TEST_CASE(text_and_json_hold_what_is_known) {
