@@ -66,10 +66,6 @@ int number(const char* name) {
   return value;
 }
 
-std::string first_line(const std::string& text) {
-  return text.substr(0, text.find('\n'));
-}
-
 }  // namespace
 
 SlurmAllocation slurm_allocation() {

@@ -34,6 +34,9 @@ ProgramEnd run_program(const std::vector<std::string>& words, const ProgramSetti
 /// Whether PATH has a program of this name.
 bool is_installed(const std::string& name);
 
+/// Of what a program wrote, without the end of the line.
+std::string first_line(const std::string& text);
+
 /// A word as a shell reads it: 'it'\''s here'; words of letters, digits and _./:=,@%+- stay as they are.
 std::string shell_quoted(const std::string& word);
 

@@ -13,10 +13,6 @@ namespace {
 
 constexpr double kPatienceSeconds = 20;  // a controller that is busy answers late
 
-std::string first_line(const std::string& text) {
-  return text.substr(0, text.find('\n'));
-}
-
 std::vector<std::string> split(const std::string& line, char separator) {
   std::vector<std::string> fields;
   std::istringstream in(line);
