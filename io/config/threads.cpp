@@ -24,6 +24,11 @@ int number_in_environment(const char* name) {
   return error == std::errc() && stop == first.data() + first.size() ? std::max(0, value) : 0;
 }
 
+/// mpirun of Open MPI or MPICH. srun with PMIx sets neither.
+bool is_under_mpirun() {
+  return std::getenv("OMPI_COMM_WORLD_SIZE") || std::getenv("PMI_SIZE");
+}
+
 int parse_threads(const std::string& value, const std::string& key) {
   int threads = 0;
   const char* end = value.data() + value.size();
@@ -50,8 +55,8 @@ int affinity_cores() {
   return static_cast<int>(affinity().size());
 }
 
-int cores_for_ranks() {
-  if (!std::getenv("OMPI_COMM_WORLD_SIZE") && !std::getenv("PMI_SIZE")) return affinity_cores();
+int cores_for_ranks(int ranks_on_node) {
+  if (ranks_on_node <= 1 && !is_under_mpirun()) return affinity_cores();
   const int online = static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
   const int allocated = number_in_environment("SLURM_CPUS_ON_NODE");
   return std::max(affinity_cores(), allocated > 0 ? std::min(allocated, online) : online);
@@ -68,7 +73,9 @@ int resolve_threads(const std::string& value, int ranks_on_node, const std::stri
           text);
     return threads;
   }
-  return std::max(1, cores_for_ranks() / std::max(1, ranks_on_node));
+  const int share = cores_for_ranks(ranks_on_node) / std::max(1, ranks_on_node);
+  // mpirun binds a rank to one core unless told, srun to those that were asked for.
+  return std::max(1, is_under_mpirun() ? share : std::min(share, affinity_cores()));
 }
 
 }  // namespace tessera::config

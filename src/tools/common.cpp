@@ -30,7 +30,7 @@ void warn_about_threads(const Invocation& invocation, int threads) {
     of_rank =
         fmt::format("{} threads, but only {} core(s) may be used: start with mpirun --bind-to none, or set run.threads",
                     threads, cores);
-  const int ranks = invocation.world.node_size(), all_cores = config::cores_for_ranks();
+  const int ranks = invocation.world.node_size(), all_cores = config::cores_for_ranks(ranks);
   if (threads > 1 && threads * ranks > all_cores && invocation.world.node_rank() == 0)
     of_node = fmt::format(
         "{} ranks of {} threads share {} core(s) of the node: threads without work spin, and a step may take many "

@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <sched.h>
 #include <sstream>
 #include <unistd.h>
 
@@ -255,6 +256,46 @@ BOOST_AUTO_TEST_CASE(threads_follow_the_environment) {
   ::setenv("OMP_NUM_THREADS", "many", 1);
   BOOST_CHECK_THROW(resolve_threads("auto", 2), base::UsageError);
   ::unsetenv("OMP_NUM_THREADS");
+}
+
+/// Binds this thread to one core, as launchers do, and forgets every launcher and job.
+struct BoundProcess {
+  static constexpr const char* names[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_CPUS_ON_NODE", "OMP_NUM_THREADS"};
+  cpu_set_t before{};
+  int online = static_cast<int>(::sysconf(_SC_NPROCESSORS_ONLN));
+
+  BoundProcess() {
+    ::sched_getaffinity(0, sizeof before, &before);
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(affinity().front(), &one);
+    BOOST_REQUIRE(::sched_setaffinity(0, sizeof one, &one) == 0);
+    forget();
+  }
+  ~BoundProcess() {
+    forget();
+    ::sched_setaffinity(0, sizeof before, &before);
+  }
+  static void forget() {
+    for (const char* name : names) ::unsetenv(name);
+  }
+};
+
+BOOST_FIXTURE_TEST_CASE(ranks_share_more_cores_than_they_are_bound_to, BoundProcess) {
+  BOOST_TEST(cores_for_ranks(1) == 1);  // of its own accord, as under taskset
+  for (const char* launcher : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE"}) {
+    ::setenv(launcher, "1", 1);
+    BOOST_TEST(cores_for_ranks(1) == online, launcher);
+    BOOST_TEST(resolve_threads("auto", 1) == online, launcher);
+    forget();
+  }
+  // srun with PMIx, where MPI counts two ranks: threads stay on the cores that the rank was given.
+  BOOST_TEST(cores_for_ranks(2) == online);
+  BOOST_TEST(resolve_threads("auto", 2) == 1);
+  ::setenv("SLURM_CPUS_ON_NODE", "1", 1);
+  BOOST_TEST(cores_for_ranks(2) == 1);
+  ::setenv("SLURM_CPUS_ON_NODE", "100000", 1);
+  BOOST_TEST(cores_for_ranks(2) == online);
 }
 
 BOOST_AUTO_TEST_CASE(nearest_by_edits) {
