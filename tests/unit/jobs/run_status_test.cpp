@@ -361,21 +361,6 @@ BOOST_AUTO_TEST_CASE(a_lock_that_names_nobody_is_told_so) {
   BOOST_TEST(judge(run, {}, kNow).reason == "a process that its lock does not name");
 }
 
-BOOST_AUTO_TEST_CASE(what_stands_in_place_of_a_file_is_passed_over) {
-  const testing::Folder folder;
-  const std::string dir = folder.path.string();
-  std::filesystem::create_directories(folder.path / "config.cfg");
-  std::filesystem::create_directories(folder.path / "metrics.jsonl");
-  std::filesystem::create_directories(folder.path / "log" / "starts.jsonl");
-  folder.write("log/submits.jsonl",
-               "{\"time\":1,\"job\":\"x y\",\"script\":\"s\",\"output\":\"o\"}\n"
-               "{\"time\":2,\"job\":\"94\",\"script\":\"s\",\"output\":\"o\"}\n");
-  const RunFacts run = read_run(dir);
-  BOOST_TEST(contains(run.config_problem, "config.cfg"));
-  BOOST_TEST(run.starts.empty());
-  BOOST_TEST((run.jobs() == std::vector<std::string>{"94"}));
-}
-
 BOOST_AUTO_TEST_CASE(text_and_json_hold_what_is_known) {
   RunFacts run = sample_run();
   lock(run);
