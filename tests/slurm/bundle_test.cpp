@@ -15,9 +15,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// What the dynamic linker initialised in programs of `bundle`, by its log of one process. A shell may be in front:
-/// what a process loads comes before the line that names its program, or behind the last such line.
-void add_loaded(const fs::path& log, const std::string& bundle, std::set<std::string>& loaded) {
+/// Programs of `bundle` and what the dynamic linker initialised in them, by its log of one process. A shell may be in
+/// front: what a process loads comes before the line that names its program, or behind the last such line.
+void add_loaded(const fs::path& log, const std::string& bundle, std::set<std::string>& programs,
+                std::set<std::string>& loaded) {
   std::ifstream file(log);
   std::set<std::string> libraries;
   bool is_of_bundle = false;
@@ -29,7 +30,8 @@ void add_loaded(const fs::path& log, const std::string& bundle, std::set<std::st
     const std::string last = line.substr(line.rfind(' ') + 1);
     if (line.find("calling init: ") != std::string::npos) libraries.insert(fs::path(last).lexically_normal());
     if (line.find("initialize program: ") == std::string::npos) continue;
-    is_of_bundle = line.find(bundle + "/libexec/") != std::string::npos;
+    is_of_bundle = last.starts_with(bundle + "/libexec/");
+    if (is_of_bundle) programs.insert(fs::path(last).filename());
     finish();
   }
   finish();
@@ -66,19 +68,22 @@ struct BundleFixture : RunFixture {
     const std::string site = bundle + "/slurm/site.env", log = folder / ("log-" + launcher),
                       logs = folder / ("loaded-" + launcher), run_dir = folder / ("run-" + launcher);
     fs::create_directory(logs);
-    const ProcessResult job =
-        cluster.run("{ cat $TESSERA_SITE; echo " + shell_quoted(". " + shell_quoted(site)) +
-                    "; } >site-of-bundle; unset TESSERA_BINARY; export TESSERA_LAUNCHER=" + launcher +
-                    " TESSERA_SITE=$PWD/site-of-bundle TESSERA_HOME=" + shell_quoted(bundle) +
-                    " LD_DEBUG=files LD_DEBUG_OUTPUT=" + shell_quoted(logs + "/of") +
-                    "; sbatch --wait --nodes=2 --ntasks-per-node=1 --exclude=" + Cluster::lost_node +
-                    " --output=" + shell_quoted(log) + " " + shell_quoted(bundle + "/slurm/train.sbatch") + " " +
-                    shell_quoted(config) + " --run.dir=" + shell_quoted(run_dir));
+    const ProcessResult job = cluster.run(
+        "{ cat $TESSERA_SITE; echo " + shell_quoted(". " + shell_quoted(site)) + "; echo TESSERA_LAUNCHER=" + launcher +
+        "; } >site-of-bundle; unset TESSERA_BINARY TESSERA_LAUNCHER; export"
+        " TESSERA_SITE=$PWD/site-of-bundle TESSERA_HOME=" +
+        shell_quoted(bundle) + " LD_DEBUG=files LD_DEBUG_OUTPUT=" + shell_quoted(logs + "/of") +
+        "; sbatch --wait --nodes=2 --ntasks-per-node=1 --exclude=" + Cluster::lost_node +
+        " --output=" + shell_quoted(log) + " " + shell_quoted(bundle + "/slurm/train.sbatch") + " " +
+        shell_quoted(config) + " --run.dir=" + shell_quoted(run_dir));
     BOOST_TEST(job.exit_code == 0, job.errors << read_file(log));
     BOOST_TEST(fs::exists(run_dir + "/checkpoints/step-00000008.h5"));
 
-    std::set<std::string> loaded;
-    for (const fs::directory_entry& file : fs::directory_iterator(logs)) add_loaded(file.path(), bundle, loaded);
+    std::set<std::string> programs, loaded;
+    for (const fs::directory_entry& file : fs::directory_iterator(logs))
+      add_loaded(file.path(), bundle, programs, loaded);
+    BOOST_TEST(programs.contains("tessera"));
+    BOOST_TEST(programs.contains("mpirun") == (launcher == "mpirun"));
     for (const char* name : {"/lib/libmpi.so.40", "/lib/libhdf5", "/lib/libdnnl.so", "/lib/openmpi/mca_btl_tcp.so"})
       BOOST_TEST(std::ranges::any_of(loaded, [&](const std::string& path) { return path.starts_with(bundle + name); }),
                  "no " << name << " was loaded");
