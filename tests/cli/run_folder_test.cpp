@@ -27,9 +27,8 @@ std::string lock_text(const std::string& host, const std::string& pid, const std
 BOOST_FIXTURE_TEST_CASE(a_second_training_in_one_folder_is_refused, RunFixture) {
   const std::string train = tessera() + " train --config " + shell_quoted(config);
   const ProcessResult result =
-      run_shell(train + " --run.steps 1000000 --quiet & while ! test -s " + shell_quoted(run + "/metrics.jsonl") +
-                "; do sleep 0.05; done; " + train + "; echo second $?; kill -9 $!; wait $!; " + train +
-                " --run.stop_after 1; echo third $?");
+      run_shell(train + " --run.steps 1000000 --quiet & " + wait_for_lines(run + "/metrics.jsonl") + train +
+                "; echo second $?; kill -9 $!; wait $!; " + train + " --run.stop_after 1; echo third $?");
   BOOST_TEST(result.output.find("second 2") != std::string::npos, result.output);
   BOOST_TEST(result.errors.find("is in use by process ") != std::string::npos, result.errors);
   BOOST_TEST(result.errors.find(" on " + host_name()) != std::string::npos, result.errors);
@@ -58,8 +57,9 @@ BOOST_FIXTURE_TEST_CASE(a_lock_of_a_process_that_nobody_waited_for_is_taken_over
   if (child == 0) ::_exit(0);
   BOOST_REQUIRE(child > 0);
   const std::string pid = std::to_string(child);
-  const ProcessResult ticks = run_shell("while ! grep -q ') Z ' /proc/" + pid + "/stat; do sleep 0.01; done; " +
-                                        "sed 's/.*) //' /proc/" + pid + "/stat | cut -d ' ' -f 20 | tr -d '\\n'");
+  const ProcessResult ticks =
+      run_shell("for i in $(seq 6000); do grep -q ') Z ' /proc/" + pid + "/stat && break; sleep 0.01; done; " +
+                "sed 's/.*) //' /proc/" + pid + "/stat | cut -d ' ' -f 20 | tr -d '\\n'");
   fs::create_directories(run);
   write_file(run + "/lock", lock_text(host_name(), pid, ticks.output));
   const ProcessResult result = train("--run.stop_after 1");

@@ -21,8 +21,8 @@ struct StatusFixture : RunFixture {
   }
   std::string state() const { return status().at("state").as_string(); }
   std::string start_in_background(const std::string& options = "") const {
-    return tessera() + " train --config " + shell_quoted(config) + " --run.steps 1000000 --quiet " + options +
-           " & while ! test -s " + shell_quoted(run + "/metrics.jsonl") + "; do sleep 0.05; done; ";
+    return tessera() + " train --config " + shell_quoted(config) + " --run.steps 1000000 --quiet " + options + " & " +
+           wait_for_lines(run + "/metrics.jsonl");
   }
 };
 
@@ -78,12 +78,12 @@ BOOST_FIXTURE_TEST_CASE(a_run_that_diverged_tells_its_error, StatusFixture) {
 
 /// Its own error ends rank 1, which ends rank 0, whose record has no end then.
 BOOST_FIXTURE_TEST_CASE(the_last_words_of_a_rank_that_failed_alone_are_told, StatusFixture) {
-  const std::string waits = "while ! test -s " + shell_quoted(run + "/metrics.jsonl") + "; do sleep 0.05; done; ";
   // Rank 0 stands still; rank 1 waits for it until its patience ends, and says so.
-  const ProcessResult result = slurm.run(tessera_on(2) + " train --config " + shell_quoted(config) +
-                                         " --run.steps 1000000 --quiet --parallel.timeout 2 & " + waits +
-                                         "kill -STOP $(sed -n " + shell_quoted(R"(s/.*"pid":\([0-9]*\).*/\1/p)") + " " +
-                                         shell_quoted(run + "/heartbeat/rank-0.json") + "); wait $!");
+  const ProcessResult result =
+      slurm.run(tessera_on(2) + " train --config " + shell_quoted(config) +
+                " --run.steps 1000000 --quiet --parallel.timeout 2 & " + wait_for_lines(run + "/metrics.jsonl") +
+                "kill -STOP $(sed -n " + shell_quoted(R"(s/.*"pid":\([0-9]*\).*/\1/p)") + " " +
+                shell_quoted(run + "/heartbeat/rank-0.json") + "); wait $!");
   BOOST_TEST(result.exit_code != 0);
   const json::Json failed = status();
   BOOST_TEST(failed.at("state").as_string() == "failed");

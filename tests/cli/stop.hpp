@@ -21,18 +21,21 @@ inline int count_of(const std::string& part, const std::string& text) {
 
 /// A run that is asked to stop at an instant.
 struct StopFixture : RunFixture {
-  std::string metrics = run + "/metrics.jsonl";
+  std::string metrics = run + "/metrics.jsonl", output = folder / "output";
 
   SignalGate gate(const GateInstant& instant) const { return {folder.path(), instant}; }
 
   /// Starts a training in the background as $job, waits until a rank is held by the gate, runs `then` (shell text, as
-  /// "kill -USR1 $job; ") and waits for the end.
+  /// "kill -USR1 $job; ") and waits for the end. What the run prints is in the file `output`, too, from the start on.
   ProcessResult train_until(const SignalGate& gate, int ranks, const std::string& more, const std::string& then) const {
     const std::string program =
         ranks == 1 ? "OMP_NUM_THREADS=1 " + shell_quoted(gate.program()) : launched_on(ranks, gate.program());
-    return run_shell(program + " train --config " + shell_quoted(config) + " " + more + " & job=$!; " +
-                     gate.wait("! kill -0 $job") + then + "wait $job");
+    return run_shell(program + " train --config " + shell_quoted(config) + " " + more + " >" + shell_quoted(output) +
+                     " & job=$!; " + gate.wait("! kill -0 $job") + then + "wait $job; code=$?; cat " +
+                     shell_quoted(output) + "; exit $code");
   }
+  /// Shell text that waits until the run has taken a signal: of two that come before that, only one is seen.
+  std::string wait_for_request() const { return wait_until("grep -q 'stop requested (' " + shell_quoted(output)); }
   /// Step of the newest checkpoint; -1: there is none.
   std::int64_t newest_checkpoint() const {
     std::int64_t newest = -1;

@@ -15,12 +15,6 @@ const std::string kSignal = "kill -USR1 $job; ";
 /// So many products lie in the first forward of an evaluation, or in the one behind it: before the first poll.
 constexpr int kForwardProducts = 25;
 
-/// Shell text that waits until a file has so many lines: how a test sees how far a run came.
-std::string wait_for_lines(const std::string& path, int lines) {
-  return "for i in $(seq 600); do test $(cat " + shell_quoted(path) + " 2>&- | wc -l) -ge " + std::to_string(lines) +
-         " && break; sleep 0.05; done; ";
-}
-
 BOOST_FIXTURE_TEST_CASE(in_the_middle_of_a_step_of_a_pipeline, StopFixture) {
   const std::string pipeline = "--parallel.pipeline 2 --optim.batch 16 --optim.micro_batch 1 --checkpoint.interval 0";
   // Some micro-batches of 16 of step 3 are through the last stage.
@@ -134,7 +128,7 @@ BOOST_FIXTURE_TEST_CASE(before_the_first_step, StopFixture) {
 
 BOOST_FIXTURE_TEST_CASE(two_signals_within_ten_seconds_are_one_request, StopFixture) {
   const SignalGate in_step = gate({.call = "product", .log = metrics, .lines = 2, .signals = 2});
-  const ProcessResult first = train_until(in_step, 1, "", kSignal + "sleep 1; " + kSignal);
+  const ProcessResult first = train_until(in_step, 1, "", kSignal + wait_for_request() + kSignal);
   BOOST_TEST(first.exit_code == 85, first.exit_code << first.output << first.errors);
   BOOST_TEST(newest_checkpoint() == 3);
   BOOST_TEST(
@@ -147,7 +141,7 @@ BOOST_FIXTURE_TEST_CASE(a_second_signal_after_ten_seconds_ends_at_once, StopFixt
   const std::string save = "--checkpoint.interval 2 --checkpoint.async false";
   // Held for good: the second signal finds it there.
   const SignalGate in_step = gate({.call = "product", .log = metrics, .lines = 3, .signals = 3});
-  const ProcessResult first = train_until(in_step, 1, save, kSignal + "sleep 10.5; " + kSignal);
+  const ProcessResult first = train_until(in_step, 1, save, kSignal + wait_for_request() + "sleep 12; " + kSignal);
   BOOST_TEST(first.exit_code == 128 + 10, first.exit_code << first.output << first.errors);
   BOOST_TEST(newest_checkpoint() == 2);
   goes_on_as_undisturbed(1, save);

@@ -121,10 +121,10 @@ BOOST_FIXTURE_TEST_CASE(what_the_job_would_refuse_is_refused_now, SubmitFixture)
 }
 
 BOOST_FIXTURE_TEST_CASE(a_run_that_is_in_use_or_done_is_refused, SubmitFixture) {
-  const ProcessResult result = submit(
-      "; echo code $?; kill -9 $!; wait $!",
-      tessera() + " train --config tiny.cfg --run.steps 1000000 --checkpoint.interval 0 --quiet & while ! test -s " +
-          shell_quoted(run + "/metrics.jsonl") + "; do sleep 0.05; done; ");
+  const ProcessResult result =
+      submit("; echo code $?; kill -9 $!; wait $!",
+             tessera() + " train --config tiny.cfg --run.steps 1000000 --checkpoint.interval 0 --quiet & " +
+                 wait_for_lines(run + "/metrics.jsonl"));
   BOOST_TEST(result.output.find("code 2") != std::string::npos, result.output);
   BOOST_TEST(result.errors.find("is in use (running: process ") != std::string::npos, result.errors);
   BOOST_REQUIRE(train("").exit_code == 0);

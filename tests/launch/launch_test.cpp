@@ -36,7 +36,7 @@ BOOST_FIXTURE_TEST_CASE(a_training_over_ranks_ends_and_stops_with_its_exit_codes
   // To one rank, not to the launcher: mpiexec of MPICH 4.0 hands a signal on, but at times ends with 0 itself.
   const std::string heartbeat = shell_quoted(run + "/heartbeat/rank-1.json");
   const ProcessResult stopped =
-      run_shell(train_long + " & while ! test -s " + shell_quoted(run + "/metrics.jsonl") + "; do sleep 0.05; done; " +
+      run_shell(train_long + " & " + wait_for_lines(run + "/metrics.jsonl") +
                 R"(kill -USR1 $(sed -n 's/.*"pid":\([0-9]*\).*/\1/p' )" + heartbeat + "); wait $!");
   BOOST_TEST(stopped.exit_code == 85, stopped.exit_code << stopped.errors);
   BOOST_TEST(!fs::is_empty(run + "/checkpoints"));

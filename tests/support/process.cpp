@@ -44,6 +44,14 @@ std::string launched_on(int ranks, const std::string& program, const std::string
          std::to_string(ranks) + " " + mpirun_options + " " + shell_quoted(program);
 }
 
+std::string wait_until(const std::string& command) {
+  return "for i in $(seq 2400); do " + command + " && break; kill -0 $! 2>&- || break; sleep 0.05; done; ";
+}
+
+std::string wait_for_lines(const std::string& path, int lines) {
+  return wait_until("test $(cat " + shell_quoted(path) + " 2>&- | wc -l) -ge " + std::to_string(lines));
+}
+
 TestFolder::TestFolder() {
   std::string pattern = (fs::temp_directory_path() / "tessera-test-XXXXXX").string();
   if (!mkdtemp(pattern.data())) throw std::runtime_error("no temporary folder");

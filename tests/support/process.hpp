@@ -26,6 +26,12 @@ std::string tessera_on(int ranks, const std::string& mpirun_options = "");
 /// The same with another program in place of tessera.
 std::string launched_on(int ranks, const std::string& program, const std::string& mpirun_options = "");
 
+/// Shell text that waits until a command succeeds: two minutes at most, and not beyond the end of the command in the
+/// background ($!). What comes behind it runs all the same, so that a test fails and does not hang.
+std::string wait_until(const std::string& command);
+/// The same until a file has so many lines: of metrics.jsonl, how a test sees how far a run came.
+std::string wait_for_lines(const std::string& path, int lines = 1);
+
 /// A new folder in the temporary folder, removed with its contents by the destructor.
 class TestFolder {
  public:
