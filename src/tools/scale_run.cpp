@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <filesystem>
 #include <fmt/core.h>
 #include <fmt/ranges.h>
+#include <memory>
 
 #include "jobs/site.hpp"
-#include "scaling/lock.hpp"
 #include "scaling/report.hpp"
 #include "scaling/runner.hpp"
 #include "scaling/submission.hpp"
 #include "tools/common.hpp"
 #include "tools/scale.hpp"
 #include "tools/stop_request.hpp"
+#include "train/run_lock.hpp"
 
 namespace tessera::tools {
 namespace {
@@ -64,6 +66,17 @@ scaling::RunTotals run_as_jobs(const ScaleCall& call, const scaling::Study& stud
   return {0, 0, true};
 }
 
+/// Keeps others from measuring the same at the same time.
+std::unique_ptr<train::RunLock> lock_of(const std::string& folder) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) base::fail_system("folder '{}' cannot be made: {}", folder, error.message());
+  std::string note;
+  auto lock = std::make_unique<train::RunLock>(folder, note, "--output");
+  if (!note.empty()) fmt::print(stderr, "note: {}\n", note);
+  return lock;
+}
+
 scaling::RunTotals run_here(const ScaleCall& call, const scaling::Study& study, const scaling::Folder& folder) {
   scaling::RunSettings settings;
   settings.program = program_path();
@@ -73,7 +86,8 @@ scaling::RunTotals run_here(const ScaleCall& call, const scaling::Study& study, 
   settings.stop_requested = stop_requested;
   settings.tell = teller(call);
   // Points of their own may be measured side by side, on nodes of their own.
-  const scaling::Lock lock(call.output + (settings.only.empty() ? "" : "/points/" + settings.only) + "/lock");
+  const std::unique_ptr<train::RunLock> lock =
+      lock_of(call.output + (settings.only.empty() ? "" : "/points/" + settings.only));
   const std::unique_ptr<jobs::Executor> ranks = call.executor == Executor::local
                                                     ? jobs::local_executor(call.question.cores)
                                                     : jobs::step_executor(jobs::slurm_allocation());

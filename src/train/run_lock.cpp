@@ -167,7 +167,7 @@ bool create(const std::string& path, const std::string& text) {
 
 }  // namespace
 
-RunLock::RunLock(const std::string& dir, std::string& note) : path_(dir + "/lock") {
+RunLock::RunLock(const std::string& dir, std::string& note, const std::string& key) : path_(dir + "/lock") {
   const Holder me = this_process();
   mine_ = to_text(me);
   while (!create(path_, mine_)) {
@@ -176,11 +176,11 @@ RunLock::RunLock(const std::string& dir, std::string& note) : path_(dir + "/lock
     const std::int64_t age = age_seconds(path_);
     if (holder.pid > 0 ? !is_dead(holder, me, age) : std::abs(age) <= kDeadSeconds)
       base::fail_usage(
-          "run.dir = '{}' is in use by {}. Use another run.dir, or end that one first; if it is dead, wait a minute or "
-          "remove '{}'",
-          dir, describe(holder, age), path_);
+          "{} = '{}' is in use by {}. Use another {}, or end that one first; if it is dead, wait a minute or remove "
+          "'{}'",
+          key, dir, describe(holder, age), key, path_);
     remove_dead(path_, text);
-    note = fmt::format("took run.dir = '{}' over from {}: it is gone", dir, describe(holder, age));
+    note = fmt::format("took {} = '{}' over from {}: it is gone", key, dir, describe(holder, age));
   }
   heartbeat_ = std::jthread([this](const std::stop_token& stop) { renew(stop); });
 }

@@ -10,14 +10,15 @@
 
 namespace tessera::train {
 
-/// Keeps a second training out of a run folder: a file `lock` in it that names this process and whose time of change a
-/// thread renews. Plain files work where locks of the system do not (Lustre, NFS). Held until destroyed; what a killed
-/// process leaves is known by its process being gone, or on another host by a minute without a sign of life.
+/// Keeps a second training out of a run folder, a second study out of its own: a file `lock` in it that names this
+/// process and whose time of change a thread renews. Plain files work where locks of the system do not (Lustre, NFS).
+/// Held until destroyed; what a killed process leaves is known by its process being gone, or on another host by a
+/// minute without a sign of life.
 class RunLock {
  public:
   /// Throws base::UsageError naming the other process if the folder is in use. `note` becomes what was taken over, if
-  /// anything was.
-  RunLock(const std::string& dir, std::string& note);
+  /// anything was. `key` is the option that named the folder.
+  RunLock(const std::string& dir, std::string& note, const std::string& key = "run.dir");
   ~RunLock();
   RunLock(const RunLock&) = delete;
   RunLock& operator=(const RunLock&) = delete;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Scaling studies as a user makes them: of a tiny model, on one and two ranks of this machine.
+#include <chrono>
 #include <filesystem>
 #include <iostream>
 
@@ -205,6 +206,21 @@ BOOST_FIXTURE_TEST_CASE(bench_tells_where_it_ran_and_how_steps_spread, StudyFixt
     before = seconds;
   }
   BOOST_TEST(figures.at("step_seconds").at("median").as_double() == figures.at("seconds_per_step").as_double());
+}
+
+BOOST_FIXTURE_TEST_CASE(a_study_that_another_process_measures_is_left_alone, StudyFixture) {
+  fs::create_directory(study);
+  // The host counts as another, and the file is as young as one that is renewed.
+  write_file(study + "/lock", R"({"host":"elsewhere","pid":1,"start_ticks":1,"job":"7","restart":"","since":""})");
+  expect_error(shell(run()), 2, "--output = '" + study + "' is in use by process 1 on elsewhere (job 7)");
+  BOOST_TEST(num_results() == 0U);
+  fs::last_write_time(study + "/lock", fs::last_write_time(study + "/lock") - std::chrono::hours(1));
+  const ProcessResult taken =
+      shell(scale("run --config " + shell_quoted(config) +
+                  " --ranks 1 --mode strong --steps 1 --warmup 0 --repeats 1 --quiet --output " + shell_quoted(study)));
+  BOOST_TEST(taken.exit_code == 0, taken.errors);
+  BOOST_TEST(contains(taken.errors, "took --output = '" + study + "' over from process 1 on elsewhere"), taken.errors);
+  BOOST_TEST(!fs::exists(study + "/lock"));
 }
 
 /// Wrong usage would end a study at its first point, whatever was measured before.

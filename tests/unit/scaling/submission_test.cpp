@@ -8,7 +8,6 @@
 #include <fmt/ranges.h>
 
 #include "base/error.hpp"
-#include "scaling/lock.hpp"
 #include "scaling/summary.hpp"
 #include "support/folder.hpp"
 #include "unit/scaling/fixture.hpp"
@@ -96,16 +95,6 @@ BOOST_AUTO_TEST_CASE(a_job_has_the_shape_of_its_point) {
 
 BOOST_AUTO_TEST_CASE(the_job_script_is_that_of_the_sources) {
   BOOST_TEST(scaling_job_script() == testing::read_bytes(TESSERA_SOURCE_DIR "/slurm/scaling.sbatch"));
-}
-
-BOOST_AUTO_TEST_CASE(two_cannot_measure_the_same_at_once) {
-  const testing::Folder folder;
-  const std::string path = folder / "points/a/lock";
-  {
-    const Lock lock(path);
-    BOOST_CHECK_THROW(Lock{path}, base::UsageError);
-  }
-  BOOST_CHECK_NO_THROW(Lock{path});
 }
 
 BOOST_FIXTURE_TEST_CASE(one_question_to_slurm_tells_of_all_jobs, QueuedStudy) {
