@@ -12,28 +12,26 @@ missing=0
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
-# The folders to search, as options of the compiler.
+# The folders to search, as a file with options of the compiler, as they may hold blanks.
 architecture=$("$cxx" -print-multiarch 2>/dev/null || true)
-options=""
+options=$scratch/options
 search() {
-  for folder in "$1" "$1/hdf5/serial" "$1/$architecture"; do [ ! -d "$folder" ] || options="$options $2$folder"; done
+  for folder in "$1" "$1/hdf5/serial" "$1/$architecture"; do
+    [ ! -d "$folder" ] || printf '%s"%s"\n' "$2" "$(printf '%s' "$folder" | sed 's/[\\"]/\\&/g')"
+  done
 }
-old_ifs=$IFS
-IFS=":;"
-# shellcheck disable=SC2086  # lists of folders
-for prefix in ${CMAKE_PREFIX_PATH:-} $(for folder in ${CPATH:-}:${LIBRARY_PATH:-}:${LD_LIBRARY_PATH:-}; do
-  [ -z "$folder" ] || printf "%s:" "$(dirname "$folder")"
-done); do
-  IFS=$old_ifs
-  search "$prefix/include" -isystem
+{
+  printf '%s\n' "${CMAKE_PREFIX_PATH:-}" | tr ';' ':' | tr ':' '\n'
+  printf '%s\n' "${CPATH:-}" "${LIBRARY_PATH:-}" "${LD_LIBRARY_PATH:-}" | tr ':' '\n' | sed -n 's,/*[^/]*/*$,,p'
+} | while read -r prefix; do
+  [ -n "$prefix" ] || continue
+  search "$prefix/include" "-isystem "
   for lib in lib lib64; do
     search "$prefix/$lib" -L
     search "$prefix/$lib/$architecture" -L
   done
-  IFS=":;"
-done
-IFS=$old_ifs
-options="$options -isystem /usr/include/hdf5/serial -L/usr/lib/$architecture/hdf5/serial" # Debian's place
+done >"$options"
+echo "-isystem /usr/include/hdf5/serial -L/usr/lib/$architecture/hdf5/serial" >>"$options" # Debian's place
 
 found() { printf 'found    %-24s %-9s %s\n' "$1" "$2" "$3"; }
 
@@ -70,10 +68,10 @@ library() {
   name=$1 minimum=$2 header=$3 macros=$4 link=$5 place="" version=""
   shift 5
   printf '#include <%s>\nversion_is %s\n' "$header" "$macros" >"$scratch/probe.cpp"
-  # shellcheck disable=SC2086  # a list of options
-  if $compiler $options -DPCRE2_CODE_UNIT_WIDTH=8 -E -P -H "$scratch/probe.cpp" >"$scratch/out" 2>"$scratch/headers" &&
+  # shellcheck disable=SC2086  # lists of words
+  if $compiler "@$options" -DPCRE2_CODE_UNIT_WIDTH=8 -E -P -H "$scratch/probe.cpp" >"$scratch/out" 2>"$scratch/headers" &&
     echo 'int main() { return 0; }' >"$scratch/main.cpp" &&
-    $compiler "$scratch/main.cpp" $options $link -o "$scratch/main" 2>/dev/null; then
+    $compiler "$scratch/main.cpp" "@$options" $link -o "$scratch/main" 2>/dev/null; then
     version=$(sed -n 's/^version_is *//p' "$scratch/out" | numbers)
     place=$(sed -n '1s/^\. //p' "$scratch/headers")
   fi

@@ -53,11 +53,13 @@ BOOST_AUTO_TEST_CASE(a_missing_library_is_named_as_packages_and_as_a_module) {
 
 BOOST_AUTO_TEST_CASE(an_old_library_in_a_folder_of_ones_own_is_too_old) {
   const TestFolder folder;
-  std::filesystem::create_directories(folder / "my/include");
-  write_file(folder / "my/include/xxhash.h",
+  std::filesystem::create_directories(folder / "my own/include");
+  write_file(folder / "my own/include/xxhash.h",
              "#define XXH_VERSION_MAJOR 0\n#define XXH_VERSION_MINOR 7\n#define XXH_VERSION_RELEASE 4\n");
   for (const std::string& found_by :
-       {"CMAKE_PREFIX_PATH=/none:" + shell_quoted(folder / "my"), "CPATH=" + shell_quoted(folder / "my/include")}) {
+       {"CMAKE_PREFIX_PATH=/none:" + shell_quoted(folder / "my own"),
+        "CPATH=" + shell_quoted(folder / "my own/include"),
+        "CPATH=/none/include LIBRARY_PATH=" + shell_quoted(folder / "my own/lib") + " LD_LIBRARY_PATH=/none/lib"}) {
     const ProcessResult result = check_setup(found_by);
     BOOST_TEST(result.exit_code == 1);
     BOOST_TEST(result.output.find("\n0.7.4    xxHash >= 0.8            Debian: libxxhash-dev; Spack: xxhash;") !=
