@@ -4,6 +4,8 @@
 
 # Modules of clusters often name their folders to compilers only: what is beside such a folder counts as well, behind
 # CMAKE_PREFIX_PATH. scripts/setup.sh --check looks in the same places.
+string(REPLACE ":" ";" own "$ENV{CMAKE_PREFIX_PATH}") # CMake would look there behind those of the variable
+list(APPEND CMAKE_PREFIX_PATH ${own})
 foreach(variable CPATH LIBRARY_PATH LD_LIBRARY_PATH)
   string(REPLACE ":" ";" folders "$ENV{${variable}}")
   foreach(folder IN LISTS folders)
