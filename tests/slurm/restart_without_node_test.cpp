@@ -20,10 +20,12 @@ void lose_a_node(Jobs& jobs) {
     run->nodes = "--nodes=2-3 --exclude=n1,n2";
     run->total_steps = 20;
     run->save_interval = 5;
-    run->pace = 0.3;
+    run->pace = 1;
     run->submit(&run == &jobs.front() ? "srun" : "mpirun", "", kParity);
   }
   for (const std::unique_ptr<JobFixture>& run : jobs) run->wait_for_steps(8);
+  for (const std::unique_ptr<JobFixture>& run : jobs)
+    BOOST_REQUIRE_MESSAGE(run->num_steps() < 18, "job " << run->id << " is about to end before its node is lost");
   const ProcessResult lost = shared_cluster()->run(kLocalCluster + " lose " + (Cluster::lost_node + 1));
   BOOST_REQUIRE_MESSAGE(lost.exit_code == 0, lost.errors);
 }
