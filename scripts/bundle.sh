@@ -25,9 +25,9 @@ done
 # One folder of Open MPI: bindir, pkglibdir, pkgdatadir, sysconfdir.
 ompi_path() { ompi_info --parsable --path "$1" | sed -n "s/^path:$1://p"; }
 # The file a program or library would load as NAME.
-loads() { ldd "$1" | awk -v name="$2" 'index($1, name) == 1 && $3 ~ /^\// { print $3; exit }'; }
+loads() { ldd "$1" | sed -n "s/^[[:space:]]*$2[^ ]* => \(\/.*\) (0x[0-9a-f]*)\$/\1/p" | head -n 1; }
 runtime=$(loads "$program" libopen-rte)
-[ -n "$runtime" ] || fail "'$program' was not built with Open MPI"
+[ -n "$runtime" ] || fail "'$program' was not built with Open MPI 4: it loads no libopen-rte"
 bindir=$(ompi_path bindir)
 [ "$(loads "$bindir/orterun" libopen-rte)" = "$runtime" ] ||
   fail "'$program' loads '$runtime', $bindir/orterun another one: put the Open MPI that it was built with first in PATH"
@@ -46,6 +46,7 @@ rm -f "$bundle/slurm/site.env"
 
 # Plugins, but those of networks with drivers, of OpenSHMEM and of tools.
 for plugin in "$(ompi_path pkglibdir)"/mca_*.so; do
+  [ -e "$plugin" ] || fail "Open MPI has no plugins in '$(ompi_path pkglibdir)': one that has them inside is not bundled"
   case "$(basename "$plugin")" in
     *ucx* | *ofi* | *psm* | *openib* | *usnic* | *uct* | *verbs* | *portals* | *knem* | *monitoring*) ;;
     mca_memheap_* | mca_spml_* | mca_scoll_* | mca_sshmem_* | mca_atomic_*) ;;
@@ -60,7 +61,13 @@ if [ -n "$pmix" ]; then # else Open MPI has one inside
   cp -RL "$pmix/../share/pmix" "$bundle/pmix/share/pmix"
 fi
 
-objects() { find "$bundle" -type f \( -name '*.so' -o -name '*.so.*' -o -path '*/libexec/*' \); }
+# objects [COMMAND...]: runs find's -exec for each program and library, or prints their names.
+objects() {
+  if [ $# = 0 ]; then set -- -print; else set -- -exec "$@" {} \;; fi
+  find "$bundle" -type f \( -name '*.so' -o -name '*.so.*' -o -path '*/libexec/*' \) "$@"
+}
+# needs: "NAME FILE" for each library that any of them loads, "NAME not found" for one that is nowhere.
+needs() { objects ldd 2>/dev/null | sed -n -e 's/^[[:space:]]*//' -e 's/ (0x[0-9a-f]*)$//' -e 's/ => / /p' | sort -u; }
 # is_of_c_library NAME: glibc, which is the machine's.
 is_of_c_library() {
   case "$1" in
@@ -71,10 +78,10 @@ is_of_c_library() {
 }
 
 # What all of them load, found while they still look where they were installed.
-objects | xargs -n 1 ldd 2>/dev/null | awk '/=>/ { print $1, $2 == "=>" ? $3 : "" }' | sort -u >"$scratch/needed"
+needs >"$scratch/needed"
 while read -r name file; do
   if is_of_c_library "$name"; then continue; fi
-  [ "$file" != not ] || fail "$name is needed, and not found"
+  [ "$file" != "not found" ] || fail "$name is needed, and not found"
   [ -e "$bundle/lib/$name" ] || cp -L "$file" "$bundle/lib/$name"
 done <"$scratch/needed"
 
@@ -111,14 +118,15 @@ export PATH=$bundle/bin:$PATH
 END
 
 # Nothing but the C library may come from elsewhere.
-objects | xargs -n 1 ldd 2>&1 | awk -v bundle="$bundle/" '
-  /not found/ { print; next }
-  /=>/ && index($3, bundle) != 1 { print $1, $3 }' | sort -u >"$scratch/outside"
+needs >"$scratch/needed"
 while read -r name file; do
-  is_of_c_library "$name" || fail "$name would come from outside of the bundle: $file"
-done <"$scratch/outside"
+  case "$file" in
+    "$bundle"/*) ;;
+    *) is_of_c_library "$name" || fail "$name would come from outside of the bundle: $file" ;;
+  esac
+done <"$scratch/needed"
 
-glibc=$(objects | xargs readelf --version-info --wide 2>/dev/null |
+glibc=$(objects readelf --version-info --wide 2>/dev/null |
   grep -o 'GLIBC_[0-9.]*' | sort -uV | tail -n 1)
 {
   echo "bin/tessera and bin/mpirun run where the C library is ${glibc#GLIBC_} or newer (ldd --version)."
