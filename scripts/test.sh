@@ -79,8 +79,13 @@ with_mpich() {
 }
 
 with_onednn3() {
-  if ! reason=$(scripts/onednn3.sh build/onednn3 2>&1); then
+  fetched=0
+  reason=$(scripts/onednn3.sh build/onednn3 2>&1) || fetched=$?
+  if [ "$fetched" = 1 ]; then
     skip "$reason"
+  elif [ "$fetched" != 0 ]; then
+    echo "$reason"
+    failed=$((failed + 1))
   elif ! build onednn3 other_onednn_headers unit_tensor golden_model; then
     failed=$((failed + 1))
   else

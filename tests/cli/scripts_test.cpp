@@ -2,6 +2,7 @@
 // How the scripts count tests: what went wrong must never look like a pass. What they say of libraries that are
 // missing.
 #include <filesystem>
+#include <iostream>
 #include <sstream>
 
 #include "cli/fixture.hpp"
@@ -144,6 +145,23 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_bundled_or_fetched_is_said) {
                 shell_quoted(folder / "onednn"));
   BOOST_TEST(fetched.exit_code == 1);
   BOOST_TEST(fetched.errors.starts_with("no oneDNN 3 from PyPI: "), fetched.errors);
+  BOOST_TEST(!std::filesystem::exists(folder / "onednn/complete"));
+}
+
+/// A failure, not a reason to skip tests.
+BOOST_AUTO_TEST_CASE(a_wheel_that_is_not_the_one_that_was_pinned_is_refused) {
+  if (run_shell("python3 -m pip --version").exit_code != 0) {
+    std::cout << "SKIPPED: pip is not installed\n";
+    return;
+  }
+  const TestFolder folder;
+  const auto fetch = [&] {
+    return run_shell("export PIP_NO_INDEX=1 PIP_FIND_LINKS=" + shell_quoted(folder.path()) + "; " +
+                     shell_quoted(kScripts + "onednn3.sh") + " " + shell_quoted(folder / "onednn"));
+  };
+  BOOST_TEST(fetch().exit_code == 1);
+  write_file(folder / "onednn_cpu_gomp-2023.2.0-py3-none-any.whl", "another");
+  expect_error(fetch(), 2, "is not the one that was pinned");
   BOOST_TEST(!std::filesystem::exists(folder / "onednn/complete"));
 }
 
