@@ -98,7 +98,7 @@ BOOST_FIXTURE_TEST_CASE(a_warning_of_ranks_names_them, RunFixture) {
   const std::string program = folder / "threads";
   write_file(program,
              "#!/bin/sh\nif [ \"$OMPI_COMM_WORLD_RANK\" -lt 2 ]; then OMP_NUM_THREADS=2000; fi\n"
-             "exec taskset -c 0 " +
+             "exec taskset -c $(sed -n 's/^Cpus_allowed_list:[^0-9]*\\([0-9]*\\).*/\\1/p' /proc/self/status) " +
                  shell_quoted(TESSERA_BINARY) + " \"$@\"\n");
   std::filesystem::permissions(program, std::filesystem::perms::owner_all);
   const ProcessResult result = run_shell(launched_on(4, program) + " check --config " + shell_quoted(config));
