@@ -157,6 +157,11 @@ std::pair<std::string, std::string> parse_sbatch_option(const std::string& text)
   return {name, value};
 }
 
+std::string sbatch_file_name(std::string path) {
+  for (std::size_t at = 0; (at = path.find('%', at)) != std::string::npos; at += 2) path.insert(at, "%");
+  return path;
+}
+
 SbatchOptions options_of_environment(const std::map<std::string, std::string>& environment,
                                      std::vector<std::string>& used, std::vector<std::string>& others) {
   SbatchOptions options;

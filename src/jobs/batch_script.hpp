@@ -32,6 +32,9 @@ struct BatchScript {
 /// `tessera train --submit` itself must know or set.
 std::pair<std::string, std::string> parse_sbatch_option(const std::string& text);
 
+/// A path as sbatch reads file names, where % begins a pattern.
+std::string sbatch_file_name(std::string path);
+
 /// What sbatch takes from the environment: its SBATCH_ variables that have a value and a long option, as options.
 /// `used` gets their names, `others` NAME=VALUE of those that only sbatch itself understands.
 /// Throws base::UsageError for what makes no job that trains one run, or waits for its end.

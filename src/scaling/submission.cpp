@@ -11,6 +11,7 @@
 #include "base/error.hpp"
 #include "base/posix_file.hpp"
 #include "base/stopwatch.hpp"
+#include "jobs/batch_script.hpp"
 #include "jobs/queue.hpp"
 
 namespace tessera::scaling {
@@ -42,8 +43,9 @@ bool is_among(const std::string& job, const std::vector<std::string>& jobs) {
   return std::find(jobs.begin(), jobs.end(), job) != jobs.end();
 }
 
-std::string log_path(const Folder& folder, const Point& point, const std::string& job) {
-  return fmt::format("{}/log/{}-{}.out", folder.path(), point.name, job);
+/// What the job of a point prints, without the job's number at its end.
+std::string log_prefix(const Folder& folder, const Point& point) {
+  return fmt::format("{}/log/{}-", folder.path(), point.name);
 }
 
 }  // namespace
@@ -59,7 +61,7 @@ jobs::BatchJob job_of(const Study& study, const Point& point, const Folder& fold
                fmt::format("--timeout={}", settings.timeout_seconds)};
   // One name for all, so that --dependency=singleton runs them one after the other.
   job.name = "scale-" + std::filesystem::path(folder.path()).filename().string();
-  job.log = log_path(folder, point, "%j");
+  job.log = jobs::sbatch_file_name(log_prefix(folder, point)) + "%j.out";
   job.nodes = shape.nodes();
   job.ranks_per_node = shape.ranks_on_a_node();
   job.threads = point.threads;
@@ -111,9 +113,9 @@ void settle_jobs(const Study& study, const Folder& folder, const std::vector<std
     folder.look_anew(point);
     const std::int64_t repeat = first_missing(study, folder, point);
     if (repeat != 0)
-      folder.keep_loss(
-          point, id,
-          fmt::format("job {} ended without a result of run {}: see '{}'", id, repeat, log_path(folder, point, id)));
+      folder.keep_loss(point, id,
+                       fmt::format("job {} ended without a result of run {}: see '{}{}.out'", id, repeat,
+                                   log_prefix(folder, point), id));
   }
 }
 

@@ -93,6 +93,12 @@ BOOST_AUTO_TEST_CASE(a_job_has_the_shape_of_its_point) {
   BOOST_TEST(job.sbatch_options == settings.sbatch_options, boost::test_tools::per_element());
 }
 
+BOOST_AUTO_TEST_CASE(a_folder_may_hold_what_sbatch_would_read_as_a_pattern) {
+  const Study study = plan(small_question({Mode::strong}));
+  const jobs::BatchJob job = job_of(study, study.points.front(), Folder("/at 50%j"), {});
+  BOOST_TEST(job.log == "/at 50%%j/log/" + study.points.front().name + "-%j.out");
+}
+
 BOOST_AUTO_TEST_CASE(the_job_script_is_that_of_the_sources) {
   BOOST_TEST(scaling_job_script() == testing::read_bytes(TESSERA_SOURCE_DIR "/slurm/scaling.sbatch"));
 }
