@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
+#include <filesystem>
 #include <memory>
 #include <sstream>
 #include <sys/prctl.h>
@@ -117,6 +118,13 @@ bool is_installed(const std::string& name) {
   for (std::string folder; std::getline(folders, folder, ':');)
     if (::access((folder + "/" + name).c_str(), X_OK) == 0) return true;
   return false;
+}
+
+std::string path_of_this_program() {
+  std::error_code error;
+  const std::filesystem::path path = std::filesystem::read_symlink("/proc/self/exe", error);
+  if (error) base::fail_system("/proc/self/exe cannot be read: {}", error.message());
+  return path.string();
 }
 
 std::string first_line(const std::string& text) {

@@ -34,6 +34,9 @@ ProgramEnd run_program(const std::vector<std::string>& words, const ProgramSetti
 /// Whether PATH has a program of this name.
 bool is_installed(const std::string& name);
 
+/// Full path of this program.
+std::string path_of_this_program();
+
 /// Of what a program wrote, without the end of the line.
 std::string first_line(const std::string& text);
 

@@ -6,6 +6,7 @@
 #include <fmt/core.h>
 
 #include "config/nearest.hpp"
+#include "jobs/program.hpp"
 #include "tools/common.hpp"
 #include "tools/launcher.hpp"
 
@@ -35,15 +36,8 @@ std::string usage() {
 
 }  // namespace
 
-std::string program_path() {
-  std::error_code error;
-  const fs::path path = fs::read_symlink("/proc/self/exe", error);
-  if (error) base::fail("cannot find this program: {}", error.message());
-  return path.string();
-}
-
 std::string support_file(const std::string& name) {
-  const fs::path bin = fs::path(program_path()).parent_path();
+  const fs::path bin = fs::path(jobs::path_of_this_program()).parent_path();
   std::vector<fs::path> folders = {bin / "../../..", bin / "../share/tessera", fs::current_path()};
   if (const char* home = std::getenv("TESSERA_HOME"); home && *home) folders.insert(folders.begin(), home);
   for (const fs::path& folder : folders) {

@@ -32,8 +32,6 @@ ScaleCall read_scale_call(const std::vector<std::string>& arguments, ScaleAction
 /// Text of `--help`.
 std::string scale_help(ScaleAction action);
 
-/// Full path of this program.
-std::string program_path();
 /// A file that comes with the program, as "scripts/plot_scaling.py": in TESSERA_HOME, in the folder of the sources that
 /// it was built in, in share/tessera beside its bin, or in this folder; "" if it is in none of them.
 std::string support_file(const std::string& name);

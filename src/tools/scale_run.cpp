@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 #include <memory>
 
+#include "jobs/program.hpp"
 #include "jobs/site.hpp"
 #include "scaling/report.hpp"
 #include "scaling/runner.hpp"
@@ -46,7 +47,7 @@ void require_point(const scaling::Study& study, const std::string& name) {
 
 scaling::SubmitSettings submit_settings(const ScaleCall& call) {
   scaling::SubmitSettings settings;
-  settings.program = program_path();
+  settings.program = jobs::path_of_this_program();
   settings.site = jobs::find_site(settings.program);
   settings.timeout_seconds = call.timeout_seconds;
   if (call.has("sbatch")) settings.sbatch_options = call.flags.flags.at("sbatch");
@@ -79,7 +80,7 @@ std::unique_ptr<train::RunLock> lock_of(const std::string& folder) {
 
 scaling::RunTotals run_here(const ScaleCall& call, const scaling::Study& study, const scaling::Folder& folder) {
   scaling::RunSettings settings;
-  settings.program = program_path();
+  settings.program = jobs::path_of_this_program();
   settings.timeout_seconds = call.timeout_seconds;
   settings.only = call.text("only", "");
   if (!settings.only.empty()) require_point(study, settings.only);

@@ -12,6 +12,7 @@
 #include "base/stopwatch.hpp"
 #include "comm/together.hpp"
 #include "jobs/mpirun.hpp"
+#include "jobs/program.hpp"
 #include "json/json.hpp"
 #include "plan/traffic.hpp"
 #include "tensor/library.hpp"
@@ -250,11 +251,8 @@ std::optional<base::ExitCode> start_selftest_ranks(const std::vector<std::string
   if (ranks == parsed.flags.end()) return {};
   const int wanted = parse_ranks(ranks->second.back());
   if (wanted == 1) return {};
-  char self[4096] = {};
-  if (::readlink("/proc/self/exe", self, sizeof self - 1) < 0)
-    base::fail("cannot find this program: {}", std::strerror(errno));
   std::vector<std::string> words = jobs::mpirun_words(wanted);
-  words.insert(words.end(), {self, "selftest"});
+  words.insert(words.end(), {jobs::path_of_this_program(), "selftest"});
   for (const char* flag : {"--json", "--full"})
     if (parsed.flags.contains(flag + 2)) words.emplace_back(flag);
   const auto fault = parsed.flags.find("break");

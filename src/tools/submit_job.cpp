@@ -16,6 +16,7 @@
 #include "config/option_values.hpp"
 #include "config/validate.hpp"
 #include "config/warnings.hpp"
+#include "jobs/program.hpp"
 #include "jobs/queue.hpp"
 #include "jobs/site.hpp"
 #include "tools/check.hpp"
@@ -32,13 +33,6 @@ using Flags = std::map<std::string, std::vector<std::string>>;
 std::string text_of(const Flags& flags, const char* name) {
   const auto found = flags.find(name);
   return found == flags.end() ? "" : found->second.back();
-}
-
-std::string path_of_this_program() {
-  std::error_code error;
-  const fs::path path = fs::read_symlink("/proc/self/exe", error);
-  if (error) base::fail_system("/proc/self/exe cannot be read: {}", error.message());
-  return path.string();
 }
 
 /// The command line without the flags of --submit and the configuration files, which become absolute: what the job
@@ -186,9 +180,8 @@ void set_options(SubmittedJob& job, const std::map<std::string, std::string>& si
     script.options[name] = value;
   for (const char* name : {"job-name", "partition", "account"})
     if (const std::string value = text_of(job.flags, name); !value.empty()) script.options[name] = value;
-  std::string output = fs::absolute(job.log_folder()).lexically_normal().string();
-  for (std::size_t at = 0; (at = output.find('%', at)) != std::string::npos; at += 2) output.insert(at, "%");
-  script.options["output"] = output + "/slurm-%j.out";
+  const std::string folder = fs::absolute(job.log_folder()).lexically_normal().string();
+  script.options["output"] = jobs::sbatch_file_name(folder) + "/slurm-%j.out";
   script.options["chdir"] = job.folder;
   set_size(job);
   set_times(job);
@@ -240,7 +233,7 @@ SubmittedJob read_job(const std::vector<std::string>& arguments) {
   SubmittedJob job;
   job.config = parsed.config;
   job.flags = parsed.flags;
-  job.program = path_of_this_program();
+  job.program = jobs::path_of_this_program();
   job.folder = fs::current_path().string();
   job.site = jobs::find_site(job.program);
   std::string complaint;
