@@ -53,6 +53,9 @@ SlurmAllocation slurm_allocation();
 /// Steps of that job, each on as many of its nodes as it needs.
 std::unique_ptr<Executor> step_executor(const SlurmAllocation& allocation);
 
+/// How long sbatch may take: it tries again and again by itself while the controller is busy.
+inline constexpr double sbatch_patience_seconds = 300;
+
 /// A job script to be queued.
 struct BatchJob {
   std::vector<std::string> words;  ///< the script and its arguments

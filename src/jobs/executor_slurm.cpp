@@ -9,8 +9,6 @@
 namespace tessera::jobs {
 namespace {
 
-constexpr double kSlurmSeconds = 120;  // a controller under load may take its time
-
 class StepExecutor final : public Executor {
  public:
   explicit StepExecutor(SlurmAllocation allocation) : job_(std::move(allocation)) {}
@@ -106,7 +104,10 @@ std::string submit(const BatchJob& job, const std::string& site) {
   std::vector<std::string> words = {"bash", "-c", "[ -z \"$0\" ] || . \"$0\" >/dev/null; exec \"$@\"", site};
   const std::vector<std::string> sbatch = sbatch_words(job);
   words.insert(words.end(), sbatch.begin(), sbatch.end());
-  const ProgramEnd end = run_program(words, {kSlurmSeconds, job.environment});
+  const ProgramEnd end = run_program(words, {sbatch_patience_seconds, job.environment});
+  if (end.timed_out)
+    base::fail("sbatch does not answer for {:.0f} s. Job '{}' may be queued: squeue --me --name={} tells",
+               sbatch_patience_seconds, job.name, shell_quoted(job.name));
   if (!end.succeeded())
     base::fail("sbatch refused job '{}' ({} nodes of {} ranks): {}", job.name, job.nodes, job.ranks_per_node,
                end.errors.empty() ? fmt::format("exit code {}", end.exit_code) : end.errors);

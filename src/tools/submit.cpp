@@ -12,6 +12,7 @@
 #include "base/posix_file.hpp"
 #include "base/version.hpp"
 #include "jobs/batch_script.hpp"
+#include "jobs/executor.hpp"
 #include "jobs/program.hpp"
 #include "jobs/run_status.hpp"
 #include "metrics/lines.hpp"
@@ -39,8 +40,6 @@ const std::vector<config::Flag> kFlags = {
     {"sbatch", true, "any other option of sbatch, as in --sbatch=--qos=high; may be given several times", true},
 };
 constexpr std::size_t kFirstOfSubmit = 2;  // of those that mean nothing without --submit
-
-constexpr double kPatienceSeconds = 300;  // sbatch itself tries again and again while the controller is busy
 
 using Flags = std::map<std::string, std::vector<std::string>>;
 
@@ -119,7 +118,7 @@ std::string remedy_for(const std::string& errors) {
 
 /// The number of the job.
 std::string submit(const SubmittedJob& job, const std::string& script) {
-  const jobs::ProgramEnd end = jobs::run_program(sbatch_command(job, script), {kPatienceSeconds, {}});
+  const jobs::ProgramEnd end = jobs::run_program(sbatch_command(job, script), {jobs::sbatch_patience_seconds, {}});
   if (end.succeeded()) {
     std::istringstream lines(end.output);  // a site's own sbatch may say more
     for (std::string line; std::getline(lines, line);) {
@@ -133,7 +132,7 @@ std::string submit(const SubmittedJob& job, const std::string& script) {
     base::fail(
         "sbatch does not answer for {:.0f} s. The job may be queued: squeue --me --name={} tells. Its script is "
         "'{}'",
-        kPatienceSeconds, jobs::shell_quoted(job.script.options.at("job-name")), script);
+        jobs::sbatch_patience_seconds, jobs::shell_quoted(job.script.options.at("job-name")), script);
   std::remove(script.c_str());
   if (!jobs::is_installed("sbatch"))
     base::fail("there is no sbatch here: submit on a login node of the cluster; --dry-run shows the script");
