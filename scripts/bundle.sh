@@ -46,7 +46,7 @@ rm -f "$bundle/slurm/site.env"
 
 # Plugins, but those of networks with drivers, of OpenSHMEM and of tools.
 for plugin in "$(ompi_path pkglibdir)"/mca_*.so; do
-  [ -e "$plugin" ] || fail "Open MPI has no plugins in '$(ompi_path pkglibdir)': one that has them inside is not bundled"
+  [ -e "$plugin" ] || fail "there is no plugin '$plugin': an Open MPI that has them inside is not bundled"
   case "$(basename "$plugin")" in
     *ucx* | *ofi* | *psm* | *openib* | *usnic* | *uct* | *verbs* | *portals* | *knem* | *monitoring*) ;;
     mca_memheap_* | mca_spml_* | mca_scoll_* | mca_sshmem_* | mca_atomic_*) ;;

@@ -69,7 +69,8 @@ library() {
   shift 5
   printf '#include <%s>\nversion_is %s\n' "$header" "$macros" >"$scratch/probe.cpp"
   # shellcheck disable=SC2086  # lists of words
-  if $compiler "@$options" -DPCRE2_CODE_UNIT_WIDTH=8 -E -P -H "$scratch/probe.cpp" >"$scratch/out" 2>"$scratch/headers" &&
+  if $compiler "@$options" -DPCRE2_CODE_UNIT_WIDTH=8 -E -P -H "$scratch/probe.cpp" \
+    >"$scratch/out" 2>"$scratch/headers" &&
     echo 'int main() { return 0; }' >"$scratch/main.cpp" &&
     $compiler "$scratch/main.cpp" "@$options" $link -o "$scratch/main" 2>/dev/null; then
     version=$(sed -n 's/^version_is *//p' "$scratch/out" | numbers)

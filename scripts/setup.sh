@@ -62,7 +62,9 @@ if [ "$(id -u)" != 0 ]; then
     exit 0
   fi
 fi
-install() { $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null; }
+install() {
+  $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
 
 echo "installing:$missing$wished"
 $as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq || [ -z "$missing" ]
