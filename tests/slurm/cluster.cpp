@@ -23,8 +23,8 @@ Cluster::Cluster() {
                  " TESSERA_HOME=" + shell_quoted(TESSERA_SOURCE_DIR) +
                  " TESSERA_BINARY=" + shell_quoted(TESSERA_BINARY) + "; cd " + shell_quoted(folder_.path()) + "; ";
   const std::string owner = std::to_string(::getpid());
-  run("setsid sh -c 'while kill -0 " + owner + " && test -d " + folder_.path() + "; do sleep 1; done; " + kScript +
-      " stop' >/dev/null 2>&1 &");
+  run("setsid sh -c 'while kill -0 " + owner + R"( && test -d "$1"; do sleep 1; done; "$0" stop' )" + kScript + " " +
+      shell_quoted(folder_.path()) + " >/dev/null 2>&1 &");
   const ProcessResult started = run(kScript + " start " + std::to_string(num_nodes));
   BOOST_REQUIRE_MESSAGE(started.exit_code == 0, started.errors);
 }

@@ -42,7 +42,7 @@ std::string JobFixture::program() const {
     text += fmt::format(
         "export LD_PRELOAD={} TESSERA_FAULT_SHARED={} TESSERA_FAULT_FOLDER={} TESSERA_FAULT_DELAYED=all "
         "TESSERA_FAULT_DELAY={:.0f}\n",
-        folder / "shim.so", folder / "page", paced, pace * 1e6);
+        shell_quoted(folder / "shim.so"), shell_quoted(folder / "page"), shell_quoted(paced), pace * 1e6);
   }
   const std::string path = folder / "tessera";
   write_file(path, text + instead + "\nexec " + shell_quoted(trains) + " \"$@\"\n");
