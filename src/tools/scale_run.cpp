@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "jobs/program.hpp"
+#include "jobs/run_facts.hpp"
 #include "jobs/site.hpp"
 #include "scaling/report.hpp"
 #include "scaling/runner.hpp"
@@ -25,6 +26,19 @@ std::function<void(const std::string&)> teller(const ScaleCall& call) {
     fmt::print(stream, "{}\n", line);
     std::fflush(stream);
   };
+}
+
+/// Keeps others from measuring or queueing the same at the same time, and from changing what is kept.
+std::unique_ptr<train::RunLock> lock_of(const std::string& folder) {
+  if (jobs::is_run_folder(folder))
+    base::fail_usage("--output = '{}' is the folder of a training: choose another one for the study", folder);
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) base::fail_system("folder '{}' cannot be made: {}", folder, error.message());
+  std::string note;
+  auto lock = std::make_unique<train::RunLock>(folder, note, "--output");
+  if (!note.empty()) fmt::print(stderr, "note: {}\n", note);
+  return lock;
 }
 
 /// The plan of the call's question, which its folder now holds.
@@ -55,9 +69,8 @@ scaling::SubmitSettings submit_settings(const ScaleCall& call) {
   return settings;
 }
 
-/// Queues what is missing and waits for all of it.
-scaling::RunTotals run_as_jobs(const ScaleCall& call, const scaling::Study& study, const scaling::Folder& folder) {
-  scaling::submit_study(study, folder, submit_settings(call));
+/// Waits for all that was queued.
+scaling::RunTotals wait_for_all(const scaling::Study& study, const scaling::Folder& folder) {
   scaling::WaitSettings settings;
   settings.stop_requested = stop_requested;
   settings.warn = [](const std::string& warning) { fmt::print(stderr, "warning: {}\n", warning); };
@@ -67,28 +80,25 @@ scaling::RunTotals run_as_jobs(const ScaleCall& call, const scaling::Study& stud
   return {0, 0, true};
 }
 
-/// Keeps others from measuring the same at the same time.
-std::unique_ptr<train::RunLock> lock_of(const std::string& folder) {
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  if (error) base::fail_system("folder '{}' cannot be made: {}", folder, error.message());
-  std::string note;
-  auto lock = std::make_unique<train::RunLock>(folder, note, "--output");
-  if (!note.empty()) fmt::print(stderr, "note: {}\n", note);
-  return lock;
+/// Queues what is missing.
+std::int64_t submit_all(const ScaleCall& call, const scaling::Folder& folder) {
+  const scaling::SubmitSettings settings = submit_settings(call);
+  const std::unique_ptr<train::RunLock> lock = lock_of(call.output);
+  return scaling::submit_study(open_study(call, folder), folder, settings);
 }
 
-scaling::RunTotals run_here(const ScaleCall& call, const scaling::Study& study, const scaling::Folder& folder) {
+scaling::RunTotals run_here(const ScaleCall& call, const scaling::Folder& folder) {
   scaling::RunSettings settings;
   settings.program = jobs::path_of_this_program();
   settings.timeout_seconds = call.timeout_seconds;
   settings.only = call.text("only", "");
-  if (!settings.only.empty()) require_point(study, settings.only);
+  if (!settings.only.empty()) require_point(scaling::plan(call.question), settings.only);
   settings.stop_requested = stop_requested;
   settings.tell = teller(call);
   // Points of their own may be measured side by side, on nodes of their own.
   const std::unique_ptr<train::RunLock> lock =
       lock_of(call.output + (settings.only.empty() ? "" : "/points/" + settings.only));
+  const scaling::Study study = open_study(call, folder);
   const std::unique_ptr<jobs::Executor> ranks = call.executor == Executor::local
                                                     ? jobs::local_executor(call.question.cores)
                                                     : jobs::step_executor(jobs::slurm_allocation());
@@ -113,9 +123,10 @@ base::ExitCode scale_run(const std::vector<std::string>& arguments) {
   const ScaleCall call = read_scale_call(arguments, ScaleAction::run);
   listen_for_stop_signals(false);
   const scaling::Folder folder(call.output);
-  const scaling::Study study = open_study(call, folder);
+  if (call.executor == Executor::slurm) submit_all(call, folder);
+  const scaling::Study study = scaling::plan(call.question);
   const scaling::RunTotals totals =
-      call.executor == Executor::slurm ? run_as_jobs(call, study, folder) : run_here(call, study, folder);
+      call.executor == Executor::slurm ? wait_for_all(study, folder) : run_here(call, folder);
   if (totals.stopped) {
     fmt::print(stderr, "stopped on request: the same again goes on with what '{}' lacks\n", call.output);
     return base::ExitCode::stopped;
@@ -133,8 +144,7 @@ base::ExitCode scale_submit(const std::vector<std::string>& arguments) {
   }
   const ScaleCall call = read_scale_call(arguments, ScaleAction::submit);
   const scaling::Folder folder(call.output);
-  const scaling::SubmitSettings settings = submit_settings(call);
-  const std::int64_t num_jobs = scaling::submit_study(open_study(call, folder), folder, settings);
+  const std::int64_t num_jobs = submit_all(call, folder);
   if (num_jobs == 0)
     fmt::print("nothing to queue: every point has its results, failed (--retry runs it again) or is queued\n");
   fmt::print("when they are done: tessera scale report {}\n", call.output);
