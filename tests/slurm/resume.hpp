@@ -21,6 +21,12 @@ inline std::int64_t last_saved_step(const std::string& log) {
   return line == std::string::npos ? 0 : std::stoll(log.substr(log.rfind("step ", line) + 5));
 }
 
+/// The step that the first start told of in a log went on from, 0 if none did.
+inline std::int64_t resumed_step(const std::string& log) {
+  const std::size_t line = log.find("\nresumed from '"), step = log.find("' (step ", line);
+  return line == std::string::npos || step == std::string::npos ? 0 : std::stoll(log.substr(step + 8));
+}
+
 /// Lets a job that is requeued train five steps more, and shows that it went on from its newest checkpoint.
 inline void resumes_bit_equal(const JobFixture& run) {
   run.wait_for_end("COMPLETED");
@@ -30,8 +36,10 @@ inline void resumes_bit_equal(const JobFixture& run) {
   const std::size_t second_start = log.find("start 1: ");
   BOOST_REQUIRE_MESSAGE(log.find("start 0: ") < second_start, "the log was not appended to\n" << log);
   const std::string first = log.substr(0, second_start), second = log.substr(second_start);
-  const std::int64_t saved = last_saved_step(first), end = saved + 5;
-  BOOST_TEST(second.find(fmt::format("step-{:08}.h5' (step {})\n", saved, saved)) != std::string::npos, log);
+  // A rank may have died between a save and the line that tells of it.
+  const std::int64_t saved = resumed_step(second), end = saved + 5;
+  BOOST_TEST(saved >= last_saved_step(first), log);
+  BOOST_TEST(saved > 0, log);
   const std::size_t step = second.find("\nstep ");
   BOOST_REQUIRE_MESSAGE(step != std::string::npos, second);
   BOOST_TEST(second.substr(step).starts_with(fmt::format("\nstep {}/", saved + 1)), second);
