@@ -17,6 +17,7 @@ namespace {
 
 constexpr const char* kDirective = "#SBATCH --";
 constexpr int kMostNodes = 1000000;
+constexpr double kMostSeconds = 86400.0 * 366 * 10;
 
 struct Named {
   const char *name, *value;
@@ -192,7 +193,7 @@ std::string parse_wall_time(const std::string& text) {
     seconds = of_slurm ? 0 : base::parse_seconds(text);
   } catch (const base::UsageError&) {
   }
-  if (!(seconds >= 1))
+  if (!(seconds >= 1 && seconds <= kMostSeconds))
     base::fail_usage(
         "--time = '{}' must be a duration, as in 90m, 12h, 2d, or a time as sbatch reads it: 90 (minutes), "
         "1:30:00, 2-00:00:00",

@@ -5,6 +5,7 @@
 #include <fmt/core.h>
 
 #include "base/units.hpp"
+#include "checkpoint/checkpoint.hpp"
 #include "comm/together.hpp"
 #include "config/layout.hpp"
 #include "config/options.hpp"
@@ -82,6 +83,9 @@ config::Config resolve_without_training(const config::Config& config, int ranks)
     base::fail_usage("run.dir = '{}' is a file: name a folder", config.run.dir);
   if (!config.data.train.empty()) {  // a run
     config::throw_if_any(config::missing_keys(config, {"optim.batch"}));
+    // A run that has checkpoints goes on from them.
+    if (!config.run.init_from.empty() && checkpoint::list_newest_first(config.run.dir + "/checkpoints").empty())
+      checkpoint::candidates(config.run.init_from);
     const train::RunData data(config.data);
     return train::resolve(config, data, ranks);
   }

@@ -35,6 +35,12 @@ std::string text_of(const Flags& flags, const char* name) {
   return found == flags.end() ? "" : found->second.back();
 }
 
+bool takes_value(const std::string& flag) {
+  const std::vector<config::Flag>& flags = train_flags();
+  return std::any_of(flags.begin(), flags.end(),
+                     [&](const config::Flag& one) { return one.name == flag && one.takes_value; });
+}
+
 /// The command line without the flags of --submit and the configuration files, which become absolute: what the job
 /// script gets, CONFIG first.
 std::vector<std::string> arguments_of_job(const std::vector<std::string>& arguments) {
@@ -230,6 +236,9 @@ SubmittedJob read_job(const std::vector<std::string>& arguments) {
   const config::ParsedConfig parsed = config::load_config(arguments, train_flags());
   if (!parsed.positional.empty())
     base::fail_usage("'{}' is not understood: options start with --, as in --config FILE", parsed.positional.front());
+  for (const auto& [flag, values] : parsed.flags)
+    for (const std::string& value : values)
+      if (takes_value(flag) && value.empty()) base::fail_usage("--{} is empty: give it a value, or drop it", flag);
   SubmittedJob job;
   job.config = parsed.config;
   job.flags = parsed.flags;

@@ -102,6 +102,8 @@ BOOST_FIXTURE_TEST_CASE(what_the_job_would_refuse_is_refused_now, SubmitFixture)
                "--nodes = 2-4: the job may get 3 node(s), 3 rank(s), which do not fit: name one that fits (2, 4)");
   expect_error(submit("--data.train=none.h5"), 2, "none.h5");
   expect_error(submit("--optim.batch=0"), 2, "optim.batch");
+  expect_error(submit("--run.init_from=none-there"), 2, "none-there");
+  expect_error(submit("--nodes="), 2, "--nodes is empty");
   expect_error(slurm.run(tessera() + " train --submit --dry-run --run.steps=3 --optim.batch=2 --model.layers=1 " +
                          "--run.dir=" + shell_quoted(run) + " --data.train=" + shell_quoted(tokens)),
                2, "tessera train --submit needs --config FILE");

@@ -42,7 +42,8 @@ void expect_refusal(JobFixture& sweep, int number, const std::string& message) {
 BOOST_FIXTURE_TEST_CASE(members_of_a_sweep_are_trained_and_requeued_by_themselves, JobFixture) {
   script = "sweep.sbatch";
   members =
-      "# the rate, then the seed\n\n--optim.lr=2e-3 --run.stop_after=300\nrun.seed=5\n--run.seed='6\n  --run.dir='" +
+      "\xEF\xBB\xBF# the rate, then the seed\n\n--optim.lr=2e-3 --run.stop_after=300\nrun.seed=5\n--run.seed='6\n  "
+      "--run.dir='" +
       (folder / "a folder") + "' --run.stop_after=300\n--optim.lr=3e-3\n";
   let_second_start_end(*this);
   if (!submit("srun", "--array=1-5 --output=" + shell_quoted(folder / "log-%a"))) return;

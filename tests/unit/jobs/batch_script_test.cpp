@@ -87,7 +87,7 @@ BOOST_AUTO_TEST_CASE(wall_times_of_people_and_of_slurm) {
   BOOST_TEST(parse_wall_time("90s") == "0:01:30");
   for (const char* text : {"90", "1:30", "1:30:00", "2-0", "2-00:30", "2-00:30:00"})
     BOOST_TEST(parse_wall_time(text) == text);
-  for (const char* bad : {"", "-5", "5x", "1-", "0.1s", "-", "1:2:3:4", "1-2-3"})
+  for (const char* bad : {"", "-5", "5x", "1-", "0.1s", "-", "1:2:3:4", "1-2-3", "inf", "1e9d"})
     BOOST_CHECK_THROW(parse_wall_time(bad), base::UsageError);
   BOOST_TEST(wall_time_seconds("90") == 5400);
   BOOST_TEST(wall_time_seconds("1:30") == 90);
